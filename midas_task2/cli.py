@@ -70,7 +70,7 @@ def data_fetch(
     found = {n:str(fetch_source(n)) for n in (names or SOURCES)}
     _show(found, json, '\n'.join(f'{n}: verified, kept as {p}' for n,p in found.items()))
 
-# %% ../nbs/41_cli.ipynb #22cf6e95
+# %% ../nbs/41_cli.ipynb #339c8f88
 def explore(
     data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
     out:str='', # output folder; default: `reports`
@@ -87,7 +87,7 @@ def explore(
     return recs
 
 def q1(
-    data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
+    data:str='auto', # as for `run`, or your own drawings: a zip or folder of class folders
     out:str='', # output folder; default: `reports`
     seed:int=42, # of split, initial weights, batches and augmentation
     profile:str='quick', # smoke, quick or full
@@ -182,7 +182,7 @@ def run(
           f'{_record_lines(recs)}\nreport: {path}\n{seconds:.0f} s, peak memory {peak} MiB')
     return recs
 
-# %% ../nbs/41_cli.ipynb #ef7afdee
+# %% ../nbs/41_cli.ipynb #c1cff6cf
 def _checkpoint(model):
     "The checkpoint at `model`; by default the released Q1 network, else the one in `reports`"
     from midas_task2.checkpoint import load_checkpoint
@@ -190,13 +190,14 @@ def _checkpoint(model):
     return load_checkpoint(next((p for p in places if (p/'model.json').is_file()), places[0]))
 
 def evaluate(
-    data:str, # a zip or folder of class folders (Sample001... or named by class), or a folder of MNIST's IDX test files
+    data:str='', # a zip or folder of class folders (Sample001... or named by class), or a folder of MNIST's IDX test files
     model:str='', # checkpoint folder; default: models/q1
     json:bool=False # print JSON
 ):
     "Accuracy of a trained network on labelled images of your own"
     from midas_task2.datasets import read_labelled
     from midas_task2.evaluate import evaluate_set
+    if not data: raise InputError('evaluate needs --data PATH, a zip or folder of class folders')
     net, spec = _checkpoint(model)
     r = evaluate_set(net, spec, read_labelled(data, spec.vocab, spec.rendering))
     shown = 'n accuracy accuracy_case_folded accuracy_shape_folded calibration_error'.split()

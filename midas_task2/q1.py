@@ -23,7 +23,7 @@ CONFIG = dict(model='compact', rendering='page', split='stratified', held_out=.2
               smoothing=.1, mixup=.3, augment=dict(rotate=10, shear=.2, scale=.1, shift=.05, elastic=.015, stroke=.5))
 PROFILES = dict(smoke=dict(epochs=8), quick={}, full=dict(epochs=100))
 
-# %% ../nbs/30_q1.ipynb #8c90319b
+# %% ../nbs/30_q1.ipynb #de410286
 def q1_split(
     s:ImageSet,
     config:dict, # as `CONFIG`
@@ -31,6 +31,7 @@ def q1_split(
 )->tuple: # training set, held-out set
     "Hold out a share of every class, or of the writers"
     if config['split'] == 'stratified': train, held = stratified_split(s.targets, config['held_out'], seed)
+    elif config['split'] == 'writer' and s.writers is None: raise InputError(f'{s.name}: says nothing about writers; use the stratified split')
     elif config['split'] == 'writer': train, held = writer_split(s.writers, config['held_out'], seed)
     else: raise InputError(f"split '{config['split']}' is not known; choose stratified or writer")
     return s.subset(train), s.subset(held)
