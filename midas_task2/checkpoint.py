@@ -18,7 +18,7 @@ from torch import nn
 from .core import InputError, atomic_path, write_text
 from .models import create_model
 
-# %% ../nbs/21_checkpoint.ipynb #25d70f48
+# %% ../nbs/21_checkpoint.ipynb #37075590
 @dataclass
 class Spec:
     "What `model.json` says"
@@ -64,7 +64,7 @@ def load_checkpoint(
     try:
         model = spec.build()
         model.load_state_dict(load_file(weights))
-    except (RuntimeError, SafetensorError, TypeError) as e:
+    except (RuntimeError, SafetensorError, TypeError):
         raise InputError(f"{folder}: the weights do not fit the architecture '{spec.arch}' that model.json names; take both files from one run") from None
     return model.eval().to(memory_format=torch.channels_last), spec
 

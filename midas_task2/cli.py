@@ -6,15 +6,15 @@
 __all__ = ['PROFILE_NAMES', 'COMMANDS', 'data_status', 'data_import', 'data_fetch', 'explore', 'q1', 'q2', 'q3', 'tsne', 'report',
            'run', 'evaluate', 'predict', 'usage', 'main']
 
-# %% ../nbs/41_cli.ipynb #a8761cc5
-import json, os, sys
+# %% ../nbs/41_cli.ipynb #37c6c8f9
+import json, sys
 from pathlib import Path
 
 from fastcore.script import Param, anno_parser
 
 from .core import InputError, home, peak_memory, say
 
-# %% ../nbs/41_cli.ipynb #728c14b6
+# %% ../nbs/41_cli.ipynb #87e9c970
 PROFILE_NAMES = ('smoke', 'quick', 'full')
 
 def _out(out): return Path(out) if out else home()/'reports'
@@ -23,7 +23,7 @@ def _where(data, roles):
     "Resolve the data and say which it is"
     from midas_task2.datasets import resolve_data
     where = resolve_data(data, roles)
-    hint = '' if where['kind'] == 'real' or data == 'embedded' else ' (no fetched data; `midas_task2 data fetch` gets it)'
+    hint = ' (the fetched data is not complete; see `midas_task2 data status`)' if data == 'auto' and where['kind'] == 'embedded' else ''
     say(f"data: {where['kind']}{hint}")
     return where
 
@@ -37,7 +37,8 @@ def _show(result, as_json, text):
 def _record_lines(records):
     "One line per record: name, accuracy where there is one, seconds"
     acc = lambda r: f"{r.metrics['accuracy']:8.2%}" if 'accuracy' in r.metrics else ' '*8
-    return '\n'.join(f'{r.question:5} {r.name:20} {acc(r)} {r.seconds:8.1f} s' for r in records)
+    note = lambda r: '  before any MNIST image' if 'zero_shot' in r.metrics else '  uses clean labels' if r.metrics.get('uses_clean_labels') else ''
+    return '\n'.join(f'{r.question:5} {r.name:20} {acc(r)} {r.seconds:8.1f} s{note(r)}' for r in records)
 
 def _summary(records):
     return [dict(id=r.id, file=r.filename, question=r.question, name=r.name, seed=r.seed, kind=r.kind, profile=r.profile, metrics=r.metrics, seconds=r.seconds) for r in records]
@@ -70,11 +71,11 @@ def data_fetch(
     found = {n:str(fetch_source(n)) for n in (names or SOURCES)}
     _show(found, json, '\n'.join(f'{n}: verified, kept as {p}' for n,p in found.items()))
 
-# %% ../nbs/41_cli.ipynb #339c8f88
+# %% ../nbs/41_cli.ipynb #a4f6e24b
 def explore(
     data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
     out:str='', # output folder; default: `reports`
-    seed:int=42, # not used: nothing here is random but the choice of samples
+    seed:int=42, # for uniformity with the other commands; has no effect
     profile:str='quick', # smoke, quick or full
     fresh:bool=False, # run again what was done already
     json:bool=False # print JSON
@@ -100,6 +101,7 @@ def q1(
     "Q1: train on the 62-class drawings, measure on held-out ones"
     from midas_task2.q1 import run_q1
     _check_profile(profile)
+    if epochs is not None and epochs < 1: raise InputError(f'--epochs {epochs}: give 1 or more')
     changes = {k:v for k,v in dict(model=model, split=split, epochs=epochs).items() if v}
     recs = [run_q1(_where(data, ['drawings']), _out(out), seed, profile, fresh, **changes)]
     _show(_summary(recs), json, _record_lines(recs))
@@ -218,7 +220,7 @@ def predict(
     _show(rows, json, '\n'.join(map(line, rows)))
     return rows
 
-# %% ../nbs/41_cli.ipynb #99ad1ece
+# %% ../nbs/41_cli.ipynb #5406fc1d
 COMMANDS = {'run':run, 'q1':q1, 'q2':q2, 'q3':q3, 'explore':explore, 'tsne':tsne, 'report':report, 'evaluate':evaluate, 'predict':predict,
             'data status':data_status, 'data import':data_import, 'data fetch':data_fetch}
 
@@ -240,7 +242,7 @@ def main(
     try: func(**{k:v for k,v in args.items() if k not in ('pdb','xtra')})
     except InputError as e: return _fail(e)
     except KeyboardInterrupt: return _fail('interrupted; run the same command again to go on', 130)
-    except OSError as e: return _fail(f'{e.filename or ""}: {e.strerror or e}; free some space or choose another folder'.lstrip(': '))
+    except OSError as e: return _fail(f'{e.filename or name}: {e.strerror or e}; check that it exists, may be read or written, and that the disk has room')
     return 0
 
 def _fail(message, code=2):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LIBRARIES', 'InputError', 'checkout', 'home', 'atomic_path', 'write_text', 'digest_arrays', 'digest_json',
-           'seed_everything', 'pick_device', 'code_version', 'peak_memory', 'environment', 'Record', 'save_record',
-           'load_record', 'load_records', 'run_once', 'command_line', 'say', 'save_figure']
+           'seed_everything', 'one_thread_in_tests', 'pick_device', 'code_version', 'peak_memory', 'environment',
+           'Record', 'save_record', 'load_record', 'load_records', 'run_once', 'command_line', 'say', 'save_figure']
 
 # %% ../nbs/00_core.ipynb #e7967edd
 import hashlib, json, os, platform, random, sys, tempfile, time
@@ -86,13 +86,22 @@ def digest_json(
     "SHA-256 of `o` as JSON with sorted keys"
     return hashlib.sha256(json.dumps(o, sort_keys=True, default=str).encode()).hexdigest()
 
-# %% ../nbs/00_core.ipynb #f856e979
+# %% ../nbs/00_core.ipynb #d18b2cca
 def seed_everything(
     seed:int # any non-negative integer
 ):
     "Seed `random`, NumPy and PyTorch (CPU and CUDA)"
     import numpy as np, torch
+    if seed < 0: raise InputError(f'seed {seed} is negative; give 0 or more')
     random.seed(seed); np.random.seed(seed % 2**32); torch.manual_seed(seed)
+
+def one_thread_in_tests():
+    "Under `nbdev_test`, which runs notebooks side by side, use one thread each: threads that outnumber the cores wait for each other"
+    if not os.environ.get('IN_TEST'): return
+    import torch
+    from threadpoolctl import threadpool_limits
+    torch.set_num_threads(1)
+    threadpool_limits(1)
 
 def pick_device(
     name:str='' # 'cpu', 'cuda', 'cuda:1'...; default: CUDA where there is one, else the CPU
@@ -158,13 +167,13 @@ class Record:
         "`question-name-kind-profile-sSEED-ID.json`"
         return f'{self.question}-{self.name}-{self.kind}-{self.profile}-s{self.seed}-{self.id}.json'
 
-# %% ../nbs/00_core.ipynb #1e7b3179
+# %% ../nbs/00_core.ipynb #0894a0ef
 def save_record(
     rec:Record, # the finished record; `created` and `environment` are filled in when empty
     out:Path|str # the output folder; the record goes into its `records` folder
 )->Path: # the file written
     "Write `rec` as JSON, atomically"
-    rec.created = rec.created or datetime.now(timezone.utc).isoformat(timespec='seconds')
+    rec.created = rec.created or datetime.now(timezone.utc).isoformat(timespec='milliseconds')
     rec.environment = rec.environment or environment()
     text = json.dumps(dict(id=rec.id, **asdict(rec)), indent=1, default=_plain)
     return write_text(Path(out)/'records'/rec.filename, text)
@@ -192,23 +201,28 @@ def load_records(
     recs = [load_record(p) for p in sorted((Path(out)/'records').glob('*.json'))]
     return sorted((r for r in recs if all(getattr(r,k)==v for k,v in where.items())), key=lambda r:r.created)
 
-# %% ../nbs/00_core.ipynb #59715d44
+# %% ../nbs/00_core.ipynb #69250020
 def run_once(
     rec:Record, # what is asked: everything but the outcome is filled in
     out:Path|str, # the output folder
     work, # a function that fills in `rec` (history, metrics, tables) and returns nothing
     fresh:bool=False, # run even when the record is there
-    artefact:Path|None=None # a file the experiment also leaves; when it is missing the experiment runs again
+    checkpoint:Path|None=None # the `model.json` this experiment leaves; when it is missing, or another run's, the experiment runs again
 )->Record:
     "The record of this experiment: read when it is there, else made by `work(rec)` and saved"
     path = Path(out)/'records'/rec.filename
-    if path.exists() and not fresh and (artefact is None or Path(artefact).exists()): return load_record(path)
+    if path.exists() and not fresh and (checkpoint is None or _made_by(checkpoint) == rec.id): return load_record(path)
     rec.command = rec.command or command_line()
     start = time.perf_counter()
     work(rec)
     rec.seconds = round(time.perf_counter()-start, 2)
     save_record(rec, out)
     return load_record(path)
+
+def _made_by(model_json):
+    "The id of the record whose run left this checkpoint, or None"
+    try: return json.loads(Path(model_json).read_text(encoding='utf-8')).get('record')
+    except (OSError, ValueError, AttributeError): return None
 
 def command_line()->str:
     "The command this process was started with, without folders of this machine"

@@ -6,23 +6,23 @@
 __all__ = ['RENDERINGS', 'MAX_PIXELS', 'IMAGE_SUFFIXES', 'ROLES', 'RENDER_VERSION', 'to_ink', 'page', 'ink_box', 'size_kept',
            'mnist_style', 'ImageSet', 'open_image', 'render_all', 'cached_set', 'parse_idx', 'read_drawings',
            'read_task3', 'read_mnist', 'embedded_drawings', 'embedded_digits', 'embedded_task3', 'stratified_split',
-           'writer_split', 'stratified_folds', 'writer_folds', 'class_of', 'read_labelled', 'own_vocab', 'resolve_data',
-           'load_set']
+           'writer_split', 'stratified_folds', 'writer_folds', 'hold_out', 'class_of', 'read_labelled', 'own_vocab',
+           'resolve_data', 'load_set']
 
-# %% ../nbs/03_datasets.ipynb #c1b0f40b
-import gzip, io, os, re, struct
+# %% ../nbs/03_datasets.ipynb #0ea59012
+import io, os, re, struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from .core import InputError, atomic_path, digest_arrays, home, say
 from .glyphs import VOCAB, Glyphs, corrupt, digits28
-from .sources import Members, locate, read_source
+from .sources import Members, SourceFiles, locate, read_source
 
 # %% ../nbs/03_datasets.ipynb #a494a404
 def to_ink(
@@ -327,7 +327,22 @@ def writer_folds(
     from sklearn.model_selection import GroupKFold
     return list(GroupKFold(k, shuffle=True, random_state=seed).split(writers, groups=writers))
 
-# %% ../nbs/03_datasets.ipynb #41ad9178
+# %% ../nbs/03_datasets.ipynb #bb101f01
+def hold_out(
+    s:ImageSet,
+    split:str='stratified', # 'stratified' or 'writer'
+    share:float=.2, # of each class, or of the writers
+    seed:int=0
+)->tuple: # training set, held-out set
+    "Hold out a share of every class, or of the writers"
+    if split not in ('stratified', 'writer'): raise InputError(f"split '{split}' is not known; choose stratified or writer")
+    if split == 'writer' and s.writers is None: raise InputError(f'{s.name}: says nothing about writers; use the stratified split')
+    if seed < 0: raise InputError(f'seed {seed} is negative; give 0 or more')
+    try: train, held = stratified_split(s.targets, share, seed) if split == 'stratified' else writer_split(s.writers, share, seed)
+    except InputError as e: raise InputError(f'{s.name}: {e} (class 0 is {s.vocab[0]!r})') from None
+    return s.subset(train), s.subset(held)
+
+# %% ../nbs/03_datasets.ipynb #785e24e7
 IMAGE_SUFFIXES = ('.png','.jpg','.jpeg','.bmp','.gif','.tif','.tiff','.webp','.pgm','.ppm')
 
 def class_of(
@@ -335,9 +350,9 @@ def class_of(
     vocab # class names
 )->int|None: # index into `vocab`, or None when it names no class
     "`Sample011` counts from 1; any other folder is named by its class"
+    if folder in vocab: return vocab.index(folder)
     m = re.fullmatch(r'Sample(\d{3})', folder)
     if m and 1 <= int(m[1]) <= len(vocab): return int(m[1])-1
-    return vocab.index(folder) if folder in vocab else None
 
 def read_labelled(
     path:Path|str, # a zip, tar or folder
@@ -346,8 +361,10 @@ def read_labelled(
 )->ImageSet:
     "Images in class folders, or a pair of IDX test files"
     with Members(path) as src:
-        idx = [n for n in src.names if re.search(r't10k-(images|labels)[-.]idx[13]-ubyte', n)]
-        if len(idx) == 2: return _labelled_idx(src, sorted(idx), vocab, rendering)
+        idx = {}
+        for n in src.names: # plain before gzipped, where torchvision left both
+            if m := re.search(r't10k-(images|labels)[-.]idx[13]-ubyte', n): idx.setdefault(m[1], n)
+        if len(idx) == 2: return _labelled_idx(SourceFiles(src, idx), vocab, rendering)
         names = sorted(n for n in src.names if n.lower().endswith(IMAGE_SUFFIXES))
         if not names: raise InputError(f'{path}: holds no images in class folders; expected Sample001/... or folders named by class')
         targets = [_class_or_fail(path, n, vocab) for n in names]
@@ -357,14 +374,13 @@ def read_labelled(
 def _class_or_fail(path, name, vocab):
     folder = Path(name).parent.name
     k = class_of(folder, vocab)
-    if k is None: raise InputError(f"{path}: folder '{folder}' ({name}) names no class of this model; rename it to one of {' '.join(map(str,vocab[:3]))}...{vocab[-1]} or Sample001...")
+    if k is None: raise InputError(f"{path}: folder '{folder}' ({name}) names no class of this model; remove it, or rename it to one of {' '.join(map(str,vocab[:3]))}...{vocab[-1]} or Sample001...")
     return k
 
-def _labelled_idx(src, names, vocab, rendering):
+def _labelled_idx(files, vocab, rendering):
     "MNIST's test pair; a model of drawings sees them through its own rendering"
-    raw = [gzip.decompress(src.read(n)) if n.endswith('.gz') else src.read(n) for n in names]
-    x, y = (parse_idx(r, n) for r, n in zip(raw, names))
-    if len(x) != len(y) or y.max() >= len(vocab): raise InputError(f'{names[0]}: {len(x)} images, {len(y)} labels up to {y.max()}; the pair does not belong together or to this model')
+    x, y = (parse_idx(files.read(n), files.where[n]) for n in ('images','labels'))
+    if len(x) != len(y) or y.max(initial=0) >= len(vocab): raise InputError(f"{files.where['images']}: {len(x)} images, {len(y)} labels up to {y.max(initial=0)}; the pair does not belong together or to this model")
     if rendering != 'mnist_style': x = render_all(lambda i: Image.fromarray(x[i]), len(x), rendering)
     return ImageSet(x, y.astype(np.int64), list(vocab), 'IDX test pair')
 

@@ -6,35 +6,25 @@
 __all__ = ['MAPS', 'MAP_POINTS', 'features', 'tsne', 'knn_agreement', 'plot_map', 'map_points', 'neighbours', 'map_record',
            'tsne_records']
 
-# %% ../nbs/23_embed.ipynb #503c8f51
+# %% ../nbs/23_embed.ipynb #7c3affde
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from .checkpoint import load_checkpoint
-from .core import InputError, Record, pick_device, run_once, save_figure
-from .datasets import ImageSet, load_set, stratified_split
-from .learner import autocast
+from .checkpoint import Spec, load_checkpoint
+from .core import InputError, Record, run_once, save_figure
+from .datasets import ImageSet, hold_out, load_set
+from .evaluate import forward_images
 
-# %% ../nbs/23_embed.ipynb #06390643
-@torch.no_grad()
+# %% ../nbs/23_embed.ipynb #303555f5
 def features(
     model, # body and head, from `load_checkpoint`
     spec, # its `Spec`
     images:np.ndarray, # uint8 [N, H, W]
-    bs:int=256, # images at once
-    device=None, # default: CUDA where there is one
-    precision:str='auto' # 'bf16', 'fp32' or 'auto'
+    **kwargs # `bs`, `device`, `precision` of `forward_images`
 )->np.ndarray: # float32 [N, D]
     "The body's output for rendered images, averaged over the page"
-    device = pick_device() if device is None else device
-    body, out = model[0].to(device).eval(), []
-    for x in torch.as_tensor(images).split(bs):
-        x = ((x.to(device)[:,None].float()/255 - spec.mean)/spec.std).contiguous(memory_format=torch.channels_last)
-        with autocast(device, precision): y = body(x)
-        out.append(y.float().flatten(2).mean(2).cpu())
-    return torch.cat(out).numpy()
+    return forward_images(model[0], spec, images, lambda y: y.flatten(2).mean(2), **kwargs)
 
 # %% ../nbs/23_embed.ipynb #2799f04a
 def tsne(
@@ -94,27 +84,25 @@ def _glyph(char, size):
     outline = Outline(text.vertices - [(l+r)/2, .36], text.codes) # .36: half the height of a capital
     return outline, (2*size*abs(outline.vertices).max())**2
 
-# %% ../nbs/23_embed.ipynb #d517c085
+# %% ../nbs/23_embed.ipynb #7d02c530
 MAPS = 'q1 q2-pretrained q2-scratch q3-scl_nl-scratch q3-plain-scratch'.split() # folders in `models`, besides the pixels
 MAP_POINTS = dict(smoke=500, quick=2000, full=5000) # profile -> points at most
 
 def map_points(
     where:dict, # from `resolve_data`
-    rendering:str, # of the network's `Spec`; renderings of drawings bring drawings, anything else MNIST
+    spec:Spec|None, # of the network: its rendering says what it reads, its card what was held out
     n:int, # points at most
-    seed:int # of the held-out split, and of the choice among MNIST's test images
+    seed:int # of the choice among the images
 )->ImageSet:
-    "What a map shows: held-out drawings, or MNIST test images"
-    if rendering in ('page', 'size_kept'):
-        s = load_set('drawings', where, rendering)
-        idxs = stratified_split(s.targets, .2, seed)[1]
-    else:
-        s = load_set('mnist_test', where)
-        idxs = np.arange(len(s))
-    if len(idxs) > n: idxs = np.sort(np.random.default_rng(seed).choice(idxs, n, replace=False))
-    return s.subset(idxs)
+    "What a map shows: the drawings that this network did not see, or MNIST test images"
+    if spec and spec.rendering in ('page', 'size_kept'):
+        s, c = load_set('drawings', where, spec.rendering), spec.card
+        s = hold_out(s, c.get('split', 'stratified'), c.get('held_out', .2), c.get('seed', seed))[1]
+    else: s = load_set('mnist_test', where)
+    idxs = np.arange(len(s))
+    return s.subset(np.sort(np.random.default_rng(seed).choice(idxs, n, replace=False)) if len(idxs) > n else idxs)
 
-# %% ../nbs/23_embed.ipynb #89bbd96f
+# %% ../nbs/23_embed.ipynb #b2313b03
 def neighbours(
     labels, # int [N]
     k:int=10 # at most
@@ -134,7 +122,7 @@ def map_record(
 )->Record:
     "The map of one network, or of the pixels: `metrics` knn_map, knn_features, knn_pixels; `tables` xy, labels, vocab"
     net = None if name == 'mnist-pixels' else load_checkpoint(Path(out)/'models'/name)
-    s = map_points(where, net[1].rendering if net else 'mnist_style', n, seed)
+    s = map_points(where, net[1] if net else None, n, seed)
     if net: _check_fit(name, net[1], s)
     config = dict(perplexity=30, k=neighbours(s.targets), weights=net[1].sha256 if net else None, rendering=net[1].rendering if net else None)
     rec = Record('tsne', name, config, dict(points=s.describe()), seed, where['kind'], profile)

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['SHAPES', 'mean_interval', 'fold_case', 'fold_shape', 'accuracies', 'confusion_matrix', 'most_confused',
-           'calibration_error', 'predict_probs', 'evaluate_set', 'spec_of', 'add_scores', 'image_files', 'top_classes',
-           'result_table']
+           'calibration_error', 'forward_images', 'predict_probs', 'scores', 'evaluate_set', 'spec_of', 'add_scores',
+           'image_files', 'top_classes', 'result_table', 'spread_text']
 
-# %% ../nbs/22_evaluate.ipynb #1b57316a
+# %% ../nbs/22_evaluate.ipynb #f3bace09
 import math
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from .checkpoint import Spec
 from .core import InputError, Record, pick_device
 from .datasets import IMAGE_SUFFIXES, RENDERINGS, ImageSet, open_image, to_ink
 from .learner import autocast, image_stats
-from .noise import share_interval
+from .noise import share_interval, transition_matrix
 from .sources import Members
 
 # %% ../nbs/22_evaluate.ipynb #343484ce
@@ -33,7 +33,7 @@ def mean_interval(
     if len(v) < 2: return float(v.mean()), float('nan')
     return float(v.mean()), float(stats.t.ppf((1+level)/2, len(v)-1) * v.std(ddof=1) / math.sqrt(len(v)))
 
-# %% ../nbs/22_evaluate.ipynb #df859da6
+# %% ../nbs/22_evaluate.ipynb #f6f5e4e7
 SHAPES = ('0Oo', '1Il', '5Ss', 'Cc', 'Kk', 'Pp', 'Uu', 'Vv', 'Ww', 'Xx', 'Zz') # drawn alike but for size
 
 def fold_case(
@@ -45,9 +45,9 @@ def fold_case(
 def fold_shape(
     vocab # class names
 )->np.ndarray: # int [len(vocab)], equal for classes that count as one
-    "As `fold_case`, and characters that differ in size only are one (`SHAPES`)"
+    "As `fold_case`, and look-alikes are one (`SHAPES`)"
     shape = {c:s for s in SHAPES for c in s}
-    return _groups([shape.get(str(c), str(c)).lower() if str(c) in shape else str(c).lower() for c in vocab])
+    return _groups([shape.get(str(c), str(c)).lower() for c in vocab])
 
 def _groups(keys):
     return np.unique(keys, return_inverse=True)[1]
@@ -68,14 +68,14 @@ def accuracies(
                 accuracy_shape_folded=float(((shape[pred] == shape[targets]) | (case[pred] == case[targets])).mean()),
                 accuracy_low=low, accuracy_high=high)
 
-# %% ../nbs/22_evaluate.ipynb #dc88e6f8
+# %% ../nbs/22_evaluate.ipynb #b41b405a
 def confusion_matrix(
     pred:np.ndarray, # int [N]
     targets:np.ndarray, # int [N]
     n_classes:int
 )->np.ndarray: # int [C, C]; rows are the truth
     "How often class i was read as class j"
-    return np.bincount(np.asarray(targets)*n_classes + np.asarray(pred), minlength=n_classes**2).reshape(n_classes, n_classes)
+    return transition_matrix(targets, pred, n_classes, normalise=False).astype(int)
 
 def most_confused(
     cm:np.ndarray, # from `confusion_matrix`
@@ -100,38 +100,55 @@ def calibration_error(
     gap = np.bincount(b, conf-right, bins)
     return float(np.abs(gap).sum()/len(conf))
 
-# %% ../nbs/22_evaluate.ipynb #b38bba85
+# %% ../nbs/22_evaluate.ipynb #5b426951
 @torch.no_grad()
+def forward_images(
+    net, # the model, or a part of it that takes images
+    spec, # the model's `Spec`: how pixels are normalised
+    images:np.ndarray, # uint8 [N, H, W]
+    read, # function from the network's float32 output to what is kept
+    bs:int=256, # images at once
+    device=None, # default: CUDA where there is one
+    precision:str='auto' # 'bf16', 'fp32' or 'auto'
+)->np.ndarray: # float32, N rows
+    "What `net` says about rendered images, batch by batch"
+    device = pick_device() if device is None else device
+    net, out = net.to(device).eval(), []
+    for x in torch.as_tensor(images).split(bs):
+        x = ((x.to(device)[:,None].float()/255 - spec.mean)/spec.std).contiguous(memory_format=torch.channels_last)
+        with autocast(device, precision): y = net(x)
+        out.append(read(y.float()).cpu())
+    return torch.cat(out).numpy()
+
 def predict_probs(
     model, # from `load_checkpoint`
     spec, # its `Spec`
     images:np.ndarray, # uint8 [N, H, W]
-    bs:int=256, # images at once
-    device=None, # default: CUDA where there is one
-    precision:str='auto' # 'bf16', 'fp32' or 'auto'
+    **kwargs # `bs`, `device`, `precision` of `forward_images`
 )->np.ndarray: # float32 [N, C], rows sum to 1
     "Class probabilities for rendered images"
-    device = pick_device() if device is None else device
-    model, out = model.to(device).eval(), []
-    for x in torch.as_tensor(images).split(bs):
-        x = ((x.to(device)[:,None].float()/255 - spec.mean)/spec.std).contiguous(memory_format=torch.channels_last)
-        with autocast(device, precision): y = model(x)
-        out.append(y.float().softmax(1).cpu())
-    return torch.cat(out).numpy()
+    return forward_images(model, spec, images, lambda y: y.softmax(1), **kwargs)
+
+def scores(
+    probs:np.ndarray, # float [N, C]
+    targets:np.ndarray, # int [N]
+    vocab # class names
+)->dict: # the numbers of `accuracies`, and `calibration_error`
+    "All numbers about one network's answers"
+    return dict(accuracies(probs.argmax(1), targets, vocab), calibration_error=calibration_error(probs, targets))
 
 def evaluate_set(
     model, # from `load_checkpoint`
     spec, # its `Spec`
     s:ImageSet, # with this model's vocabulary
     k:int=20 # how many confusions to list
-)->dict: # the numbers of `accuracies`, `calibration_error` and `confusions`
+)->dict: # as `scores`, and `confusions`
     "All numbers about one network on one labelled set"
     probs = predict_probs(model, spec, s.images)
-    pred = probs.argmax(1)
-    return dict(accuracies(pred, s.targets, spec.vocab), calibration_error=calibration_error(probs, s.targets),
-                confusions=most_confused(confusion_matrix(pred, s.targets, len(spec.vocab)), spec.vocab, k))
+    cm = confusion_matrix(probs.argmax(1), s.targets, len(spec.vocab))
+    return dict(scores(probs, s.targets, spec.vocab), confusions=most_confused(cm, spec.vocab, k))
 
-# %% ../nbs/22_evaluate.ipynb #52732126
+# %% ../nbs/22_evaluate.ipynb #851d61ce
 def spec_of(
     rec:Record, # the run; its `config` names the model
     train:ImageSet, # what was trained on
@@ -140,6 +157,7 @@ def spec_of(
     "What the checkpoint of this run says about itself"
     mean, std = image_stats(train)
     card = dict(question=rec.question, row=rec.name, data=train.name, trained_on=len(train), seed=rec.seed, profile=rec.profile)
+    card.update({k:rec.config[k] for k in ('split','held_out') if k in rec.config}, **{k:rec.metrics[k] for k in ('train_seconds',) if k in rec.metrics})
     return Spec(rec.config['model'], list(train.vocab), list(train.images.shape[1:]), mean, std, rendering, record=rec.id, card=card)
 
 def add_scores(
@@ -150,11 +168,11 @@ def add_scores(
     "Write accuracies, calibration and confusions into a record"
     pred = probs.argmax(1)
     cm = confusion_matrix(pred, s.targets, len(s.vocab))
-    rec.metrics.update(accuracies(pred, s.targets, s.vocab), calibration_error=calibration_error(probs, s.targets))
+    rec.metrics.update(scores(probs, s.targets, s.vocab))
     rec.tables.update(vocab=list(s.vocab), confusion_matrix=cm, most_confused=most_confused(cm, s.vocab, 12))
     return pred
 
-# %% ../nbs/22_evaluate.ipynb #239f42bd
+# %% ../nbs/22_evaluate.ipynb #6605f71e
 def image_files(
     paths # files, folders, zips or tars
 )->list: # pairs of a name for people, and a function that reads its bytes
@@ -162,7 +180,7 @@ def image_files(
     found = []
     for p in map(Path, paths):
         if p.is_file() and p.suffix.lower() in IMAGE_SUFFIXES: found.append((str(p), p.read_bytes)); continue
-        src = Members(p)
+        src = Members(p) # stays open: its pictures are read one by one later
         names = [n for n in src.names if n.lower().endswith(IMAGE_SUFFIXES)]
         if not names: raise InputError(f'{p}: holds no images ({" ".join(IMAGE_SUFFIXES)})')
         found += [(f'{p}/{n}', lambda n=n, src=src: src.read(n)) for n in names]
@@ -181,13 +199,24 @@ def top_classes(
     best = np.argsort(-probs, axis=1)[:,:k]
     return [dict(file=f, classes=[spec.vocab[c] for c in b], probabilities=[round(float(p[c]),4) for c in b]) for (f,_),p,b in zip(files, probs, best)]
 
-# %% ../nbs/22_evaluate.ipynb #917369bc
+# %% ../nbs/22_evaluate.ipynb #34c833eb
 def result_table(
     records, # records of one question
-    metric:str='accuracy' # a key of `metrics`
-)->pd.DataFrame: # rows by name: seeds, mean, half width
-    "Mean and 95 % interval per experiment, over its seeds"
-    by = {}
-    for r in records: by.setdefault(r.name, []).append(r.metrics[metric])
-    rows = [dict(name=n, seeds=len(v), mean=mean_interval(v)[0], half_width=mean_interval(v)[1]) for n,v in by.items()]
-    return pd.DataFrame(rows).set_index('name')
+    **columns # title -> key of `metrics`; default: accuracy
+)->pd.DataFrame: # a row per experiment: number of seeds, then each metric as text
+    "Each experiment's metrics with their 95 % intervals, over its seeds"
+    groups = {}
+    for r in records: groups.setdefault(r.name, []).append(r)
+    columns = columns or dict(accuracy='accuracy')
+    rows = {n:dict(seeds=len(rs), **{t:spread_text(rs, m) for t,m in columns.items()}) for n,rs in groups.items()}
+    return pd.DataFrame.from_dict(rows, orient='index')
+
+def spread_text(
+    records, # one per seed
+    metric:str # a key of `metrics`
+)->str: # per cent
+    "'91.0 % ± 0.4' over seeds, '91.0 % (88.1 to 93.2)' for one"
+    mean, half = mean_interval([r.metrics[metric] for r in records])
+    if len(records) > 1: return f'{mean:.2%} ± {half:.2%}'
+    m = records[0].metrics
+    return f'{mean:.2%}' + (f" ({m[metric+'_low']:.2%} to {m[metric+'_high']:.2%})" if metric+'_low' in m else '')

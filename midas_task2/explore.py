@@ -8,9 +8,7 @@ __all__ = ['PAGE_HEIGHT', 'LOOKALIKES', 'DATA_ROLES', 'class_counts', 'count_dup
            'size_table', 'plot_sizes', 'height_spread', 'writer_audit', 'audit_summary', 'plot_audit',
            'describe_drawings', 'describe_mnist', 'describe_task3', 'explore']
 
-# %% ../nbs/04_explore.ipynb #3c86c341
-from pathlib import Path
-
+# %% ../nbs/04_explore.ipynb #f97f23a5
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -275,7 +273,7 @@ def describe_task3(
     rec.tables = dict(class_counts=_count_rows(s))
     _save_grids(rec, out, s, per_class=6)
 
-# %% ../nbs/04_explore.ipynb #95707bde
+# %% ../nbs/04_explore.ipynb #a8f8bb7b
 DATA_ROLES = dict(drawings=(describe_drawings, dict(drawings='drawings')), mnist=(describe_mnist, dict(train='mnist_train', test='mnist_test')),
                   task3=(describe_task3, dict(task3='task3'))) # role -> what describes it, and the sets it needs
 
@@ -294,4 +292,4 @@ def _explore_one(role, where, out, profile, fresh):
     first = next(iter(sets.values()))
     rec = Record('data', first.name, config=dict(role=role, rendering='page' if role == 'drawings' else None),
                  data={k:s.describe() for k,s in sets.items()}, kind=where['kind'], profile=profile)
-    return run_once(rec, out, lambda rec: describe(rec, out, *sets.values()), fresh, Path(out)/'figures'/f'data-{first.name}-samples.png')
+    return run_once(rec, out, lambda rec: describe(rec, out, *sets.values()), fresh)

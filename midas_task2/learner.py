@@ -7,7 +7,7 @@ __all__ = ['adamw', 'TensorSet', 'TensorDL', 'TensorDataLoaders', 'AugmentBatch'
            'autocast', 'Precision', 'History', 'plain_accuracy', 'make_learner', 'fit', 'build_learner',
            'train_learner']
 
-# %% ../nbs/20_learner.ipynb #020b864d
+# %% ../nbs/20_learner.ipynb #3f624e9e
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -18,7 +18,7 @@ from torch import nn
 from fastai.callback.core import Callback
 from fastai.callback.mixup import MixUp
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.schedule import *
+from fastai.callback.schedule import * # gives the Learner its schedules and `lr_find`
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.transforms import Category, CategoryMap, IntToFloatTensor, Normalize
 from fastai.vision.learner import * # registers how images, results and top losses are shown

@@ -6,8 +6,7 @@
 __all__ = ['MODELS', 'MIN_SIZE', 'compact', 'baseline', 'GridPosition', 'Encoder', 'cnn_transformer', 'cnn_pool', 'create_model',
            'model_cost', 'load_body', 'splitter']
 
-# %% ../nbs/10_models.ipynb #941015c6
-import math
+# %% ../nbs/10_models.ipynb #60660a5c
 from functools import partial
 
 import torch
@@ -66,7 +65,7 @@ def _set_channels(body, c_in):
     new = nn.Conv2d(c_in, old.out_channels, old.kernel_size, old.stride, old.padding, bias=old.bias is not None)
     body.set_submodule(name, new)
 
-# %% ../nbs/10_models.ipynb #4953a3fb
+# %% ../nbs/10_models.ipynb #965a72c6
 def _seed2_block(i, o, p):
     return nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU(), nn.Dropout(p), nn.MaxPool2d(2))
 
@@ -86,7 +85,7 @@ class GridPosition(nn.Module):
         return x + torch.cat([col, row], -1).permute(2,0,1)[None]
 
 class Encoder(nn.Module):
-    "Transformer encoder over the cells of a feature map"
+    "Transformer encoder over the cells of a feature map; keeps its shape [B, C, H, W]"
     def __init__(self,
         c:int, # channels of a token
         layers:int=3, heads:int=8, ff:int=2048,
@@ -96,9 +95,11 @@ class Encoder(nn.Module):
         layer = nn.TransformerEncoderLayer(c, heads, ff, p, batch_first=True)
         self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
 
-    def forward(self, x): return self.layers(x.flatten(2).transpose(1,2)) # [B, tokens, C]
+    def forward(self, x):
+        tokens = self.layers(x.flatten(2).transpose(1,2)) # [B, H*W, C]
+        return tokens.transpose(1,2).reshape(x.shape)
 
-# %% ../nbs/10_models.ipynb #e455c4ae
+# %% ../nbs/10_models.ipynb #81a5e70b
 def cnn_transformer(
     n_out:int, # number of classes
     c_in:int=1, # channels
@@ -108,7 +109,7 @@ def cnn_transformer(
     "Model A of seed report 2: five conv blocks, grid positions, three Transformer encoder layers, one fully connected layer"
     widths, h, w = (c_in,32,64,128,256,512), size[0]//32, size[1]//32
     body = [_seed2_block(i, o, p) for i,o in zip(widths, widths[1:])]
-    return _join([*body, GridPosition(512, h, w)], nn.Sequential(Encoder(512, p=p), nn.Flatten(), nn.Linear(512*h*w, n_out)))
+    return _join([*body, GridPosition(512, h, w), Encoder(512, p=p)], nn.Sequential(nn.Flatten(), nn.Linear(512*h*w, n_out)))
 
 def cnn_pool(
     n_out:int, # number of classes

@@ -76,12 +76,12 @@ def show_difference(
     for ax in axs.flat: ax.set_xticks([]); ax.set_yticks([])
     return fig
 
-# %% ../nbs/32_q3.ipynb #37dd8019
+# %% ../nbs/32_q3.ipynb #655c42c2
 CONFIG = dict(model='compact', bs=128, lr=2e-3, wd=.01, held_out=1/12,
               augment=dict(rotate=10, shear=.1, scale=.1, shift=.07, elastic=0, stroke=.2))
 METHODS = dict(plain=dict(loss='ce', epochs=5), scl_nl=dict(loss='scl_nl', epochs=15), oracle=dict(loss='ce', epochs=2))
 PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=3), oracle=dict(epochs=1)), quick={}, full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=30), oracle=dict(epochs=10)))
-SMALL = dict(epochs=30, bs=32) # the embedded stand-in has 1,437 images
+SMALL = dict(plain=dict(epochs=10, bs=32), scl_nl=dict(epochs=30, bs=32), oracle=dict(epochs=5, bs=32)) # the embedded stand-in has 1,437 images
 STARTS = ('scratch', 'q1')
 
 def q3_config(
@@ -92,7 +92,7 @@ def q3_config(
 )->dict:
     "`CONFIG` with what the method, the profile, the data's size and the caller change"
     if method not in METHODS: raise InputError(f"method '{method}' is not known; choose one of {', '.join(METHODS)}")
-    small = SMALL if where['kind'] == 'embedded' and profile != 'smoke' else {}
+    small = SMALL[method] if where['kind'] == 'embedded' and profile == 'quick' else {}
     return {**CONFIG, **METHODS[method], **PROFILES[profile].get(method, {}), **small, **changes}
 
 # %% ../nbs/32_q3.ipynb #cca91e72
@@ -116,7 +116,7 @@ def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
-# %% ../nbs/32_q3.ipynb #5550b1a9
+# %% ../nbs/32_q3.ipynb #958bc5cd
 def run_method(
     method:str, # a key of `METHODS`
     start:str, # 'scratch' or 'q1'
@@ -138,11 +138,12 @@ def run_method(
 
     def work(rec):
         learn, history = train_learner(config, train, valid, seed, body, get_loss(config['loss']), estimate, device=device, title=f'q3 {rec.name}')
-        rec.history, spec = history.epochs, spec_of(rec, train, 'mnist_style')
+        rec.history = history.epochs
         rec.metrics.update(uses_clean_labels=method == 'oracle', train_seconds=round(history.seconds, 2))
+        spec = spec_of(rec, train, 'mnist_style')
         _score(rec, learn.model, spec, valid, test)
         save_checkpoint(folder, learn.model, spec)
-    return run_once(rec, out, work, fresh, artefact=folder/'model.json')
+    return run_once(rec, out, work, fresh, folder/'model.json')
 
 def _score(rec, model, spec, valid, test, read=lambda probs: probs):
     "The estimate from held-out given labels, and the truth on MNIST's test files; `read` maps the network's output to class probabilities"
@@ -152,7 +153,7 @@ def _score(rec, model, spec, valid, test, read=lambda probs: probs):
     rec.metrics.update(estimate=est['accuracy'], estimate_low=est['low'], estimate_high=est['high'], agreement=z['agreement'], agreement_z=z['z'])
     add_scores(rec, final, test)
 
-# %% ../nbs/32_q3.ipynb #50d478c3
+# %% ../nbs/32_q3.ipynb #5185ddb8
 def run_argmin(
     start:str, # 'scratch' or 'q1'
     where:dict, # from `resolve_data`
@@ -163,7 +164,7 @@ def run_argmin(
 )->Record:
     "Read the plainly trained network the other way round: the least likely class"
     model, spec = load_checkpoint(Path(out)/'models'/f'q3-plain-{start}')
-    _, valid, test, data = _parts(where, out, CONFIG, 'plain', seed)
+    _, valid, test, data = _parts(where, out, spec.card, 'plain', seed)
     rec = Record('q3', f'argmin-{start}', dict(network=spec.record), data, seed, where['kind'], profile, metrics=dict(uses_clean_labels=False))
     return run_once(rec, out, lambda r: _score(r, model, spec, valid, test, argmin_probs), fresh)
 

@@ -175,7 +175,7 @@ def confused_table(
     rows = [{'drawn':m['true'], 'read as':m['read_as'], 'times':m['n'], 'out of':int(cm[vocab.index(m['true'])].sum())} for m in record.tables['most_confused']]
     return pd.DataFrame(rows, columns=['drawn','read as','times','out of']).set_index('drawn')
 
-# %% ../nbs/40_report.ipynb #f88db55c
+# %% ../nbs/40_report.ipynb #e8c5e28c
 def reached(
     records, # over seeds
     key:str, # 'to_98' or 'to_99'
@@ -194,7 +194,7 @@ def q2_column(g)->dict: # quantity -> text
     levels = sorted({k for r in g for k in r.metrics if k.startswith('to_')})
     reach = {f'{u} to {k[3:]} % on validation':reached(g, k, u) for k in levels for u in ('epochs','seconds')}
     return {**reach, 'training loss, last epoch':spread(g, 'train_loss', 1, '', 4), 'validation loss, last epoch':spread(g, 'valid_loss', 1, '', 4),
-            'validation accuracy':spread(g, 'valid_accuracy'), 'test accuracy':spread(g, 'accuracy'), 'seconds of training':spread(g, 'train_seconds', 1, '', 1),
+            'validation accuracy':spread(g, 'valid_accuracy'), 'test accuracy':spread(g, 'accuracy'), 'seconds of training':spread(g, 'train_seconds', 1, '', 1), 'seconds of pretraining before':spread(g, 'pretrain_seconds', 1, '', 1),
             'seeds':str(len(g))}
 
 Q2_NAMES = dict(pretrained='B: pretrained on digits', scratch='C: random start')
@@ -678,15 +678,15 @@ TEMPLATES['parts.html'] = '''
 {% macro make(what, command) %}<p class="note">There are no records of {{ what }} yet. This command makes them: <code>{{ command }}</code></p>{% endmacro %}
 '''
 
-# %% ../nbs/40_report.ipynb #0e3389bd
+# %% ../nbs/40_report.ipynb #977d8e77
 TEMPLATES['q1.html'] = '''
 {% import 'parts.html' as p %}{% set f = q1.facts %}
 <p>The network <code>{{ f.name }}</code> ({{ f.params }} parameters, {{ f.macs }} multiply-adds per image), trained with nothing but these drawings, reads <b>{{ f.accuracy }}</b> of
 {% if f.n %}{{ f.n|number }} {% endif %}drawings it has not seen{% if f.classes %}, in {{ f.classes }} classes{% endif %}.
-When upper and lower case of a letter count as one it is {{ f.case }}, and {{ f.shape }} when all characters that differ in size only do.</p>
+When upper and lower case of a letter count as one it is {{ f.case }}, and {{ f.shape }} when look-alikes (0/O/o, 1/I/l, 5/S/s) do too.</p>
 {% if f.mistakes %}<p>So of its {{ f.mistakes }} mistakes (seed {{ f.first }}), {{ f.alike }} are between characters that count as one when folded.{% for w in f.worst %}{{ ' Most often it read' if loop.first else (' and' if loop.last else ',') }}
 <code>{{ w['true'] }}</code> as <code>{{ w['read_as'] }}</code> ({{ w.n }} times){% if loop.last %}.{% endif %}{% endfor %}
-{% if f.calibration != '–' %} Its confidence is {{ f.calibration }} away from how often it is right.{% endif %}</p>{% endif %}
+{% if f.calibration != '–' %} Its confidence is off by {{ f.calibration }} on average.{% endif %}</p>{% endif %}
 {{ p.caution(f.seeds) }}{{ p.notes(q1.notes) }}{{ p.tables(q1.tables) }}{{ p.pictures(q1.pictures) }}
 '''
 TEMPLATES['q2.html'] = '''
@@ -699,14 +699,14 @@ The difference is {{ f.difference }}: {{ f.finding }}.</p>
 {{ p.caution(f.seeds) }}{{ p.notes(q2.notes) }}{{ p.tables(q2.tables) }}{{ p.pictures(q2.pictures) }}
 '''
 
-# %% ../nbs/40_report.ipynb #cec23591
+# %% ../nbs/40_report.ipynb #a455a273
 TEMPLATES['q3.html'] = '''
 {% import 'parts.html' as p %}{% set f = q3.facts %}
 <p>{% if f.plain %}Plain training reads <b>{{ f.plain }}</b> of {{ test_name }}{% if f.argmin %}; the least likely class of the same network (<code>argmin</code>) <b>{{ f.argmin }}</b>{% endif %}. {% endif %}
 {% if f.scl_nl %}A complementary loss reads <b>{{ f.scl_nl }}</b>, no clean label used; its accuracy as estimated from held-out given labels alone is {{ f.estimate }}{% if f.labels and f.labels.bias %}
 (the few labels that are right make this estimate too low, by about {{ '%.1f'|format(f.labels.bias) }} points){% endif %}.{% endif %}
 {% if f.oracle %} With clean labels, by relabelling all pictures with a network that was trained on them, it is {{ f.oracle }}: an upper mark, not a rival.{% endif %}</p>
-{% if f.labels and f.labels.n %}<p>The labels are not noise. Folder k means "this is not a k": {{ f.labels.right|number }} of {{ f.labels.n|number }} labels are right.
+{% if f.labels and f.labels.n %}<p>{% if f.labels.right / f.labels.n < 0.01 %}The labels are not noise. Folder k means "this is not a k": {% endif %}{{ f.labels.right|number }} of {{ f.labels.n|number }} labels are right.
 {% if f.labels.uniformity is not none %}The wrong ones {{ 'show no departure from an even spread over the other classes' if f.labels.uniformity > 0.05 else 'are not spread evenly over the other classes' }} (p = {{ f.labels.uniformity|number }}){% if f.labels.order is not none %}
 and {{ 'do not follow' if f.labels.order > 0.05 else 'do follow' }} the order of the files (p = {{ f.labels.order|number }}){% endif %}.{% endif %}
 {% if f.labels.pixel is not none %}The pictures differ from their originals by {{ f.labels.pixel|number }} of 255 per pixel on average.{% endif %}</p>{% endif %}
@@ -728,7 +728,7 @@ would be right for {{ '%.1f'|format(100*f.guess_knowing_writer) }} % of what was
 {{ p.tables(part.tables) }}{{ p.pictures(part.pictures) }}{% endfor %}
 '''
 
-# %% ../nbs/40_report.ipynb #daae5167
+# %% ../nbs/40_report.ipynb #37c7f7f5
 TEMPLATES['page.html'] = '''<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
@@ -736,7 +736,7 @@ TEMPLATES['page.html'] = '''<!DOCTYPE html>
 {% import 'parts.html' as p %}
 <h1>Handwritten characters: reading them, pretraining, and labels that are wrong</h1>
 <nav><a href="#what">What this is</a>{% for s in sections %}<a href="#{{ s.id }}">{{ s.short }}</a>{% endfor %}<a href="#reproduce">How to reproduce</a></nav>
-<section id="what"><p>{% if about.kind == 'real' %}Results on the real data: trainPart1, mnistTask3 and MNIST.{% else %}Results on the <b>{{ about.kind }}</b> data: characters drawn by simulated writers, and small real digits
+<section id="what"><p>{% if about.kind == 'real' %}Results on the real data: trainPart1, mnistTask3 and MNIST.{% elif about.kind == 'own' %}Results on labelled drawings of your own.{% else %}Results on the <b>{{ about.kind }}</b> data: characters drawn by simulated writers, and small real digits
 in the place of MNIST. They show that everything works; they say nothing about the real task.{% endif %} Every number on this page was read from a record, the list of which is at the end.</p>
 {% if cards %}<div class="cards">{% for c in cards %}<div><span>{{ c.title }}</span><b>{{ c.value }}</b><span>{{ c.note }}</span></div>{% endfor %}</div>{% endif %}
 {{ p.table(about.table) }}
