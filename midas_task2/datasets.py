@@ -9,7 +9,7 @@ __all__ = ['RENDERINGS', 'MAX_PIXELS', 'IMAGE_SUFFIXES', 'ROLES', 'RENDER_VERSIO
            'writer_split', 'stratified_folds', 'writer_folds', 'hold_out', 'class_of', 'read_labelled', 'own_vocab',
            'resolve_data', 'load_set']
 
-# %% ../nbs/03_datasets.ipynb #0ea59012
+# %% ../nbs/03_datasets.ipynb #9504ff73
 import io, os, re, struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .core import InputError, atomic_path, digest_arrays, home, say
 from .glyphs import VOCAB, Glyphs, corrupt, digits28

@@ -186,7 +186,7 @@ def height_spread(
     n0 = (n.sum() - (n**2).sum()/n.sum()) / (k-1) # mean group size of the unbalanced design
     return dict(between=float(np.sqrt(max(between-within, 0)/n0)), within=float(np.sqrt(within)))
 
-# %% ../nbs/04_explore.ipynb #ef5bbdfc
+# %% ../nbs/04_explore.ipynb #c84ca4cd
 def writer_audit(
     s:ImageSet # drawings with writers
 )->pd.DataFrame: # per writer: `drawings`, `repeats`, `lacks` (a count), `missing` (the class names, joined)
@@ -194,7 +194,7 @@ def writer_audit(
     if s.writers is None: raise InputError(f'{s.name}: its writers are not known; use the drawings of trainPart1 or the glyphs')
     table = pd.crosstab(s.writers, s.targets).reindex(columns=range(len(s.vocab)), fill_value=0)
     missing = [''.join(str(s.vocab[c]) for c in np.flatnonzero(row == 0)) for row in table.values]
-    rows = dict(drawings=table.sum(1), repeats=(table-1).clip(lower=0).sum(1), lacks=(table == 0).sum(1), missing=missing)
+    rows = dict(drawings=table.sum(axis=1), repeats=(table-1).clip(lower=0).sum(axis=1), lacks=(table == 0).sum(axis=1), missing=missing)
     return pd.DataFrame(rows).rename_axis('writer')
 
 def audit_summary(

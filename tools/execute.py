@@ -22,6 +22,8 @@ def execute(path):
     "Run one notebook in its own folder, as Jupyter would; write it whole, then clean it"
     nb = nbformat.read(path, as_version=4)
     Client(nb, timeout=None, record_timing=False, resources=dict(metadata=dict(path=str(path.parent)))).execute()
+    for c in nb.cells: # progress and warnings are for whoever runs it, not for the reader
+        if c.cell_type == 'code': c.outputs = [o for o in c.outputs if o.get('name') != 'stderr']
     part = path.with_suffix('.part')
     nbformat.write(nb, part)
     os.replace(part, path)
