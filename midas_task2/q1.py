@@ -18,11 +18,11 @@ from .evaluate import add_scores, predict_probs, spec_of
 from .learner import build_learner, train_learner
 from .models import model_cost
 
-# %% ../nbs/30_q1.ipynb #520a8285
+# %% ../nbs/30_q1.ipynb #91bf63c7
 CONFIG = dict(model='compact', rendering='page', split='stratified', held_out=.2, epochs=40, bs=64, lr=5e-3, wd=.05,
               smoothing=.1, mixup=.3, augment=dict(rotate=10, shear=.2, scale=.1, shift=.05, elastic=.015, stroke=.5))
 PROFILES = dict(smoke=dict(epochs=8), quick={}, full=dict(epochs=100))
-EMBEDDED = dict(epochs=20) # simulated writers are easier to read than real ones
+EMBEDDED = dict(epochs=16) # simulated writers are easier to read than real ones
 
 # %% ../nbs/30_q1.ipynb #b1d855a2
 def lr_curve(
@@ -64,7 +64,7 @@ def _train_q1(rec, s, folder, device):
     _picture(rec, probs, train, held, folder.parent.parent)
     save_checkpoint(folder, learn.model, spec)
 
-# %% ../nbs/30_q1.ipynb #ff3f19f2
+# %% ../nbs/30_q1.ipynb #41af61f3
 def _picture(rec, probs, train, held, out):
     "Augmented drawings, and the mistakes the network was surest of"
     name = f'{rec.question}-{rec.name}-{rec.kind}-{rec.id}'
@@ -72,7 +72,7 @@ def _picture(rec, probs, train, held, out):
     pred, sure = probs.argmax(1), probs.max(1)
     wrong = np.flatnonzero(pred != held.targets)
     worst = wrong[np.argsort(-sure[wrong])][:24]
-    titles = [f'{held.vocab[held.targets[i]]} read as {held.vocab[pred[i]]}, {sure[i]:.0%}' for i in worst]
+    titles = [f'{held.vocab[held.targets[i]]} as {held.vocab[pred[i]]}, {sure[i]:.0%}' for i in worst]
     if len(worst): rec.figures['Surest mistakes'] = save_figure(show_images(held.images[worst], titles), out, f'{name}-mistakes')
 
 # %% ../nbs/30_q1.ipynb #3c43482d

@@ -76,12 +76,12 @@ def show_difference(
     for ax in axs.flat: ax.set_xticks([]); ax.set_yticks([])
     return fig
 
-# %% ../nbs/32_q3.ipynb #655c42c2
+# %% ../nbs/32_q3.ipynb #80a0b887
 CONFIG = dict(model='compact', bs=128, lr=2e-3, wd=.01, held_out=1/12,
               augment=dict(rotate=10, shear=.1, scale=.1, shift=.07, elastic=0, stroke=.2))
 METHODS = dict(plain=dict(loss='ce', epochs=5), scl_nl=dict(loss='scl_nl', epochs=15), oracle=dict(loss='ce', epochs=2))
-PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=3), oracle=dict(epochs=1)), quick={}, full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=30), oracle=dict(epochs=10)))
-SMALL = dict(plain=dict(epochs=10, bs=32), scl_nl=dict(epochs=30, bs=32), oracle=dict(epochs=5, bs=32)) # the embedded stand-in has 1,437 images
+PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=2), oracle=dict(epochs=1)), quick={}, full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=30), oracle=dict(epochs=10)))
+SMALL = dict(plain=dict(epochs=10, bs=32), scl_nl=dict(epochs=20, bs=32), oracle=dict(epochs=5, bs=32)) # the embedded stand-in has 1,437 images
 STARTS = ('scratch', 'q1')
 
 def q3_config(
