@@ -71,7 +71,7 @@ def data_fetch(
     found = {n:str(fetch_source(n)) for n in (names or SOURCES)}
     _show(found, json, '\n'.join(f'{n}: verified, kept as {p}' for n,p in found.items()))
 
-# %% ../nbs/41_cli.ipynb #a4f6e24b
+# %% ../nbs/41_cli.ipynb #427103ec
 def explore(
     data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
     out:str='', # output folder; default: `reports`
@@ -87,6 +87,7 @@ def explore(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
+# %% ../nbs/41_cli.ipynb #d5ff5eaa
 def q1(
     data:str='auto', # as for `run`, or your own drawings: a zip or folder of class folders
     out:str='', # output folder; default: `reports`
@@ -107,6 +108,7 @@ def q1(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
+# %% ../nbs/41_cli.ipynb #75e81d5e
 def q2(
     data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
     out:str='', # output folder; default: `reports`
@@ -122,6 +124,7 @@ def q2(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
+# %% ../nbs/41_cli.ipynb #03cdb852
 def q3(
     data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
     out:str='', # output folder, which holds Q1's and Q2's checkpoints; default: `reports`
@@ -137,6 +140,7 @@ def q3(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
+# %% ../nbs/41_cli.ipynb #7c45163d
 def tsne(
     data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
     out:str='', # output folder, which holds the checkpoints; default: `reports`

@@ -327,7 +327,7 @@ def writer_folds(
     from sklearn.model_selection import GroupKFold
     return list(GroupKFold(k, shuffle=True, random_state=seed).split(writers, groups=writers))
 
-# %% ../nbs/03_datasets.ipynb #bb101f01
+# %% ../nbs/03_datasets.ipynb #14b95350
 def hold_out(
     s:ImageSet,
     split:str='stratified', # 'stratified' or 'writer'
@@ -338,8 +338,9 @@ def hold_out(
     if split not in ('stratified', 'writer'): raise InputError(f"split '{split}' is not known; choose stratified or writer")
     if split == 'writer' and s.writers is None: raise InputError(f'{s.name}: says nothing about writers; use the stratified split')
     if seed < 0: raise InputError(f'seed {seed} is negative; give 0 or more')
-    try: train, held = stratified_split(s.targets, share, seed) if split == 'stratified' else writer_split(s.writers, share, seed)
-    except InputError as e: raise InputError(f'{s.name}: {e} (class 0 is {s.vocab[0]!r})') from None
+    names = np.array(s.vocab)[s.targets] # a class that is too small is then reported by its name
+    try: train, held = stratified_split(names, share, seed) if split == 'stratified' else writer_split(s.writers, share, seed)
+    except InputError as e: raise InputError(f'{s.name}: {e}') from None
     return s.subset(train), s.subset(held)
 
 # %% ../nbs/03_datasets.ipynb #785e24e7
