@@ -6,13 +6,14 @@
 __all__ = ['PROFILE_NAMES', 'COMMANDS', 'data_status', 'data_import', 'data_fetch', 'explore', 'q1', 'q2', 'q3', 'tsne', 'report',
            'run', 'evaluate', 'predict', 'usage', 'main']
 
-# %% ../nbs/41_cli.ipynb #37c6c8f9
-import json, sys
+# %% ../nbs/41_cli.ipynb #14901a1b
+import json, os, signal, sys, threading
+from contextlib import contextmanager
 from pathlib import Path
 
 from fastcore.script import Param, anno_parser
 
-from .core import InputError, home, peak_memory, say
+from .core import InputError, find_network, home, peak_memory, say
 
 # %% ../nbs/41_cli.ipynb #87e9c970
 PROFILE_NAMES = ('smoke', 'quick', 'full')
@@ -188,16 +189,16 @@ def run(
           f'{_record_lines(recs)}\nreport: {path}\n{seconds:.0f} s, peak memory {peak} MiB')
     return recs
 
-# %% ../nbs/41_cli.ipynb #c1cff6cf
+# %% ../nbs/41_cli.ipynb #97c1a67a
 def _checkpoint(model):
-    "The checkpoint at `model`; by default the released Q1 network, else the one in `reports`"
+    "The checkpoint at `model`, or the newest of Q1 in that output folder; by default the released network, else the newest in `reports`"
     from midas_task2.checkpoint import load_checkpoint
-    places = [Path(model)] if model else [home()/'models'/'q1', home()/'reports'/'models'/'q1']
-    return load_checkpoint(next((p for p in places if (p/'model.json').is_file()), places[0]))
+    place = Path(model) if model else next((p for p in (home()/'models'/'q1', home()/'reports') if p.is_dir()), home()/'models'/'q1')
+    return load_checkpoint(find_network(place, question='q1') if (place/'records').is_dir() else place)
 
 def evaluate(
     data:str='', # a zip or folder of class folders (Sample001... or named by class), or a folder of MNIST's IDX test files
-    model:str='', # checkpoint folder; default: models/q1
+    model:str='', # checkpoint folder, or output folder of `q1` or `run`; default: models/q1
     json:bool=False # print JSON
 ):
     "Accuracy of a trained network on labelled images of your own"
@@ -213,7 +214,7 @@ def evaluate(
 
 def predict(
     paths:Param('pictures, folders, zips or tars', str, nargs='+', opt=False), # pictures, folders, zips or tars
-    model:str='', # checkpoint folder; default: models/q1
+    model:str='', # checkpoint folder, or output folder of `q1` or `run`; default: models/q1
     k:int=5, # how many classes to name
     json:bool=False # print JSON
 ):
@@ -224,7 +225,7 @@ def predict(
     _show(rows, json, '\n'.join(map(line, rows)))
     return rows
 
-# %% ../nbs/41_cli.ipynb #5406fc1d
+# %% ../nbs/41_cli.ipynb #42802238
 COMMANDS = {'run':run, 'q1':q1, 'q2':q2, 'q3':q3, 'explore':explore, 'tsne':tsne, 'report':report, 'evaluate':evaluate, 'predict':predict,
             'data status':data_status, 'data import':data_import, 'data fetch':data_fetch}
 
@@ -235,7 +236,7 @@ def usage()->str:
 
 def main(
     argv:list=None # default: the process's arguments
-)->int: # exit code: 0, or 2 for bad input
+)->int: # exit code: 0; 2 for bad input, 130 and 143 when it was interrupted or terminated
     "Run one command"
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ('-h','--help'): print(usage()); return 0
@@ -243,11 +244,27 @@ def main(
     if name not in COMMANDS: return _fail(f"unknown command '{name}'; `midas_task2 --help` lists them")
     func, rest = COMMANDS[name], argv[len(name.split()):]
     args = vars(anno_parser(func, prog=f'midas_task2 {name}').parse_args(rest))
-    try: func(**{k:v for k,v in args.items() if k not in ('pdb','xtra')})
+    try:
+        with _stoppable(): func(**{k:v for k,v in args.items() if k not in ('pdb','xtra')})
     except InputError as e: return _fail(e)
-    except KeyboardInterrupt: return _fail('interrupted; run the same command again to go on', 130)
+    except KeyboardInterrupt as e: return _fail('stopped; run the same command again to go on', 143 if e.args else 130)
+    except BrokenPipeError: return _quiet() # who read our output has seen enough, as `head` does
     except OSError as e: return _fail(f'{e.filename or name}: {e.strerror or e}; check that it exists, may be read or written, and that the disk has room')
     return 0
+
+@contextmanager
+def _stoppable():
+    "Let a request to terminate end the command as an interrupt does, so that it cleans up after itself"
+    if threading.current_thread() is not threading.main_thread(): yield; return
+    def stop(*_): raise KeyboardInterrupt('terminated')
+    before = signal.signal(signal.SIGTERM, stop)
+    try: yield
+    finally: signal.signal(signal.SIGTERM, before)
+
+def _quiet():
+    "Exit code after a broken pipe; what Python would flush at its end goes nowhere"
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 def _fail(message, code=2):
     say(f'midas_task2: {message}')

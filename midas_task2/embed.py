@@ -6,13 +6,13 @@
 __all__ = ['MAPS', 'MAP_POINTS', 'features', 'tsne', 'knn_agreement', 'plot_map', 'map_points', 'neighbours', 'map_record',
            'tsne_records']
 
-# %% ../nbs/23_embed.ipynb #7c3affde
+# %% ../nbs/23_embed.ipynb #29197230
 from pathlib import Path
 
 import numpy as np
 
 from .checkpoint import Spec, load_checkpoint
-from .core import InputError, Record, run_once, save_figure
+from .core import InputError, Record, find_network, run_once, save_figure
 from .datasets import ImageSet, hold_out, load_set
 from .evaluate import forward_images
 
@@ -84,8 +84,9 @@ def _glyph(char, size):
     outline = Outline(text.vertices - [(l+r)/2, .36], text.codes) # .36: half the height of a capital
     return outline, (2*size*abs(outline.vertices).max())**2
 
-# %% ../nbs/23_embed.ipynb #7d02c530
-MAPS = 'q1 q2-pretrained q2-scratch q3-scl_nl-scratch q3-plain-scratch'.split() # folders in `models`, besides the pixels
+# %% ../nbs/23_embed.ipynb #85b03833
+MAPS = {'q1':('q1','compact'), 'q2-pretrained':('q2','pretrained'), 'q2-scratch':('q2','scratch'), # map -> question and name of the run
+        'q3-scl_nl-scratch':('q3','scl_nl-scratch'), 'q3-plain-scratch':('q3','plain-scratch')}
 MAP_POINTS = dict(smoke=500, quick=2000, full=5000) # profile -> points at most
 
 def map_points(
@@ -102,7 +103,7 @@ def map_points(
     idxs = np.arange(len(s))
     return s.subset(np.sort(np.random.default_rng(seed).choice(idxs, n, replace=False)) if len(idxs) > n else idxs)
 
-# %% ../nbs/23_embed.ipynb #b2313b03
+# %% ../nbs/23_embed.ipynb #d2a2b9e8
 def neighbours(
     labels, # int [N]
     k:int=10 # at most
@@ -112,7 +113,7 @@ def neighbours(
     return int(max(1, min(k, n[n > 0].min()-1)))
 
 def map_record(
-    name:str, # 'mnist-pixels', or a folder in `out/models`
+    name:str, # 'mnist-pixels', or a key of `MAPS`
     where:dict, # from `resolve_data`
     out, # the output folder
     n:int, # points at most
@@ -121,17 +122,21 @@ def map_record(
     fresh:bool=False # draw again even when the record is there
 )->Record:
     "The map of one network, or of the pixels: `metrics` knn_map, knn_features, knn_pixels; `tables` xy, labels, vocab"
-    net = None if name == 'mnist-pixels' else load_checkpoint(Path(out)/'models'/name)
+    net = None if name == 'mnist-pixels' else load_checkpoint(_network(name, where, out, seed))
     s = map_points(where, net[1] if net else None, n, seed)
     if net: _check_fit(name, net[1], s)
     config = dict(perplexity=30, k=neighbours(s.targets), weights=net[1].sha256 if net else None, rendering=net[1].rendering if net else None)
     rec = Record('tsne', name, config, dict(points=s.describe()), seed, where['kind'], profile)
     return run_once(rec, out, lambda rec: _draw_map(rec, out, s, net), fresh)
 
+def _network(name, where, out, seed):
+    question, run = MAPS[name]
+    return find_network(out, question=question, name=run, kind=where['kind'], seed=seed)
+
 def _check_fit(name, spec, s):
     "Images of another size or with other classes than the network's would make a map of nonsense"
     if (list(s.images.shape[1:]), list(s.vocab)) != (list(spec.size), list(spec.vocab)):
-        raise InputError(f"models/{name}: reads {len(spec.vocab)} classes in images of {'x'.join(map(str,spec.size))}, not these of {s.name}; train it again, or move it away")
+        raise InputError(f"{name}: reads {len(spec.vocab)} classes in images of {'x'.join(map(str,spec.size))}, not these of {s.name}; train it again, or move it away")
 
 def _draw_map(rec, out, s, net):
     "Fill in `rec`"
@@ -144,15 +149,18 @@ def _draw_map(rec, out, s, net):
     fig = plot_map(xy, s.targets, s.vocab).figure
     rec.figures = {'Map': save_figure(fig, out, f'tsne-{rec.name}-{rec.kind}-{rec.id}')}
 
-# %% ../nbs/23_embed.ipynb #d00a45cb
+# %% ../nbs/23_embed.ipynb #e0bcb340
 def tsne_records(
     where:dict, # from `resolve_data`
-    out, # the output folder; networks are looked for in its `models` folder
+    out, # the output folder, which holds the networks
     profile:str='quick', # a key of `MAP_POINTS`
     seed:int=42, # of the sample, the split and the map
     fresh:bool=False # draw again even when the records are there
 )->list: # a `Record` per map: MNIST's pixels, then every network of `MAPS` that exists
     "Maps of MNIST's pixels and of the networks that were trained"
     if profile not in MAP_POINTS: raise InputError(f"profile '{profile}' is not known; choose one of {', '.join(MAP_POINTS)}")
-    names = ['mnist-pixels', *(n for n in MAPS if (Path(out)/'models'/n/'model.json').is_file())]
+    def trained(name):
+        try: return _network(name, where, out, seed)
+        except InputError: return None
+    names = ['mnist-pixels', *filter(trained, MAPS)]
     return [map_record(n, where, out, MAP_POINTS[profile], profile, seed, fresh) for n in names]

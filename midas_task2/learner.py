@@ -7,10 +7,12 @@ __all__ = ['adamw', 'TensorSet', 'TensorDL', 'TensorDataLoaders', 'AugmentBatch'
            'autocast', 'Precision', 'History', 'plain_accuracy', 'make_learner', 'fit', 'build_learner',
            'train_learner']
 
-# %% ../nbs/20_learner.ipynb #3f624e9e
+# %% ../nbs/20_learner.ipynb #eebabdae
 import time
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,14 +29,16 @@ from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import TensorCategory, TensorImageBW
+from fastcore.basics import noop
 from fasttransform import Transform
 
 from .augment import Augment
 from .core import home, pick_device, say, seed_everything
 from .datasets import ImageSet
 from .models import create_model, load_body, splitter
+from .resume import Resume
 
-# %% ../nbs/20_learner.ipynb #0ff78c4e
+# %% ../nbs/20_learner.ipynb #af416dde
 class TensorSet:
     "An `ImageSet` as tensors: items `(image, target)` and batches of them"
     def __init__(self,
@@ -56,8 +60,21 @@ class TensorSet:
 
 class TensorDL(TfmdDL):
     "A fastai data loader whose batch is one tensor index"
-    def __init__(self, dataset, bs=64, **kwargs): super().__init__(dataset, bs=bs, **{**kwargs, 'num_workers':0})
-    def create_batches(self, samps): return map(self.dataset.batch, self.chunkify(samps))
+    def __init__(self, dataset, bs=64, **kwargs):
+        super().__init__(dataset, bs=bs, **{**kwargs, 'num_workers':0})
+        self.start = 0, noop
+
+    def start_at(self,
+        batch:int, # of the next pass
+        ready=noop # called right before that batch is made, when PyTorch's own draws for the pass are done
+    ):
+        "Let the next pass begin at `batch`"
+        self.start = batch, ready
+
+    def create_batches(self, samps):
+        (batch, ready), self.start = self.start, (0, noop)
+        ready()
+        yield from map(self.dataset.batch, islice(self.chunkify(samps), batch, None))
 
 class TensorDataLoaders(DataLoaders):
     "Training and validation loader; `test_dl` takes an `ImageSet`, or indices of validation items as `Interpretation` does"
@@ -97,7 +114,7 @@ def make_dls(
     valid_dl = TensorDL(sets[1], bs=max(bs, 256), after_batch=tfms)
     return TensorDataLoaders(train_dl, valid_dl, device=pick_device() if device is None else device)
 
-# %% ../nbs/20_learner.ipynb #7b77cb54
+# %% ../nbs/20_learner.ipynb #db7ed51e
 def pick_precision(
     device # a torch device
 )->str: # 'bf16' or 'fp32'
@@ -125,17 +142,19 @@ class Precision(Callback):
         plain = lambda t: t.as_subclass(torch.Tensor)
         self.learn.xb = tuple(plain(x).contiguous(memory_format=torch.channels_last) for x in self.xb)
         self.learn.yb = tuple(map(plain, self.yb))
-        self.ctx = autocast(self.xb[0].device, self.precision)
-        self.ctx.__enter__()
+        ctx = autocast(self.xb[0].device, self.precision)
+        def leave(*_): # also when the model raises, or the user interrupts it
+            ctx.__exit__(None, None, None)
+            handle.remove()
+        handle = self.model.register_forward_hook(leave, always_call=True)
+        ctx.__enter__()
 
-    def after_pred(self):
-        self.ctx.__exit__(None, None, None)
-        self.learn.pred = self.pred.float()
+    def after_pred(self): self.learn.pred = self.pred.float()
 
-# %% ../nbs/20_learner.ipynb #5b8dfea3
+# %% ../nbs/20_learner.ipynb #7d9eec91
 class History(Callback):
     "Rows per epoch, a finer validation curve, and a clock that counts training only"
-    order = 60 # after the Recorder
+    order, _stateattrs = 60, ('epochs','curve','seconds') # after the Recorder; what `Resume` keeps
     def __init__(self,
         every:int=0, # measure validation accuracy each so many batches; 0: only at the end of an epoch
         title:str='' # shown with each epoch's line on standard error; empty: say nothing
@@ -156,6 +175,7 @@ class History(Callback):
         self.before_train()
 
     def after_epoch(self):
+        if len(self.recorder.log) < len(self.recorder.metric_names): return # an epoch that `Resume` skips
         row = dict(zip(self.recorder.metric_names[1:-1], (round(float(v),5) for v in self.recorder.log[1:])))
         row = dict(epoch=self.epoch+1, **row, lr=float(self.opt.hypers[-1]['lr']), seconds=round(self.seconds,2))
         self.epochs.append(row)
@@ -195,7 +215,7 @@ def make_learner(
                     metrics=metrics, wd=wd, cbs=[Precision(precision), *(cbs or [])], model_dir=home()/'data'/'cache'/'learner')
     return learn.remove_cb(ProgressCallback)
 
-# %% ../nbs/20_learner.ipynb #4ca7defa
+# %% ../nbs/20_learner.ipynb #3eafb4a2
 def fit(
     learn:Learner,
     epochs:int,
@@ -203,14 +223,16 @@ def fit(
     title:str='', # shown with each epoch's line; empty: silent
     every:int=0, # batches between points of the finer curve; 0: none
     cbs=None, # callbacks for this fit only
-    schedule:str='fit_one_cycle' # 'fit_one_cycle' or 'fit_flat_cos'
+    schedule:str='fit_one_cycle', # 'fit_one_cycle' or 'fit_flat_cos'
+    state:Path|str|None=None # a folder that keeps the state of this training, so that a killed run goes on; whoever names it deletes it
 )->History: # `.epochs`, `.curve`, `.seconds`
     "Train, and return what happened; the last epoch counts"
     history = History(every, title)
-    with learn.no_logging(): getattr(learn, schedule)(epochs, lr, cbs=[history, *(cbs or [])])
+    resume = [Resume(state)] if state else []
+    with learn.no_logging(): getattr(learn, schedule)(epochs, lr, cbs=[history, *(cbs or []), *resume])
     return history
 
-# %% ../nbs/20_learner.ipynb #0a34644a
+# %% ../nbs/20_learner.ipynb #7cd3bc92
 def build_learner(
     config:dict, # `model`, `bs`, `wd`, `augment`; optional `smoothing`, `mixup`
     train:ImageSet,
@@ -233,8 +255,9 @@ def train_learner(
     config:dict, # as for `build_learner`, and `epochs`, `lr`; optional `every`
     *args, # as `build_learner`
     title:str='', # shown with each epoch's line; empty: silent
+    state:Path|str|None=None, # as for `fit`
     **kwargs # as `build_learner`
 )->tuple: # `Learner`, `History`
     "Build, then fit"
     learn = build_learner(config, *args, **kwargs)
-    return learn, fit(learn, config['epochs'], config['lr'], title, config.get('every', 0))
+    return learn, fit(learn, config['epochs'], config['lr'], title, config.get('every', 0), state=state)

@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['CONFIG', 'PROFILES', 'EMBEDDED', 'lr_curve', 'run_q1', 'show_images', 'show_augmented']
 
-# %% ../nbs/30_q1.ipynb #c05902e1
+# %% ../nbs/30_q1.ipynb #a5350f18
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from .augment import Augment
 from .checkpoint import save_checkpoint
-from .core import Record, run_once, save_figure
+from .core import Record, network_folder, run_once, save_figure, work_folder
 from .datasets import ImageSet, hold_out, load_set
 from .evaluate import add_scores, predict_probs, spec_of
 from .learner import build_learner, train_learner
@@ -24,16 +25,18 @@ CONFIG = dict(model='compact', rendering='page', split='stratified', held_out=.2
 PROFILES = dict(smoke=dict(epochs=8), quick={}, full=dict(epochs=100))
 EMBEDDED = dict(epochs=16) # simulated writers are easier to read than real ones
 
-# %% ../nbs/30_q1.ipynb #b1d855a2
+# %% ../nbs/30_q1.ipynb #e6a1492e
 def lr_curve(
     learn # a fastai `Learner`; its weights are restored
 )->dict: # `lrs`, `losses`, `valley`
     "What fastai's `lr_find` sees"
-    with learn.no_logging(): valley = learn.lr_find(show_plot=False).valley
+    with tempfile.TemporaryDirectory() as d, learn.no_logging():
+        learn.model_dir = d # where fastai keeps the weights meanwhile
+        valley = learn.lr_find(show_plot=False).valley
     r = learn.recorder
     return dict(lrs=[float(f'{v:.3g}') for v in r.lrs], losses=[round(float(v),4) for v in r.losses], valley=float(valley))
 
-# %% ../nbs/30_q1.ipynb #d786b727
+# %% ../nbs/30_q1.ipynb #d0fb4850
 def run_q1(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder
@@ -49,20 +52,19 @@ def run_q1(
     s = load_set('drawings', where, config['rendering'])
     name = config['model'] + ('' if config['split'] == 'stratified' else f"-{config['split']}")
     rec = Record('q1', name, config, dict(drawings=s.describe()), seed, where['kind'], profile)
-    folder = Path(out)/'models'/'q1'
-    return run_once(rec, out, lambda r: _train_q1(r, s, folder, device), fresh, folder/'model.json')
+    return run_once(rec, out, lambda r: _train_q1(r, s, out, device), fresh, network=True)
 
-def _train_q1(rec, s, folder, device):
+def _train_q1(rec, s, out, device):
     train, held = hold_out(s, rec.config['split'], rec.config['held_out'], rec.seed)
     rec.tables['lr_find'] = lr_curve(build_learner(rec.config, train, held, rec.seed, device=device))
-    learn, history = train_learner(rec.config, train, held, rec.seed, device=device, title=f"q1 {rec.config['model']}")
+    learn, history = train_learner(rec.config, train, held, rec.seed, device=device, title=f"q1 {rec.config['model']}", state=work_folder(rec, out))
     rec.history, rec.metrics['train_seconds'] = history.epochs, round(history.seconds, 2)
     spec = spec_of(rec, train, rec.config['rendering'])
     probs = predict_probs(learn.model, spec, held.images, device=device)
     add_scores(rec, probs, held)
     rec.metrics.update(model_cost(learn.model, held.images.shape[1:]))
-    _picture(rec, probs, train, held, folder.parent.parent)
-    save_checkpoint(folder, learn.model, spec)
+    _picture(rec, probs, train, held, out)
+    save_checkpoint(network_folder(rec, out), learn.model, spec)
 
 # %% ../nbs/30_q1.ipynb #41af61f3
 def _picture(rec, probs, train, held, out):

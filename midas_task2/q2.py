@@ -6,11 +6,11 @@
 __all__ = ['DIGITS', 'CONFIG', 'PROFILES', 'SMALL', 'STARTS', 'q2_config', 'mnist_split', 'run_pretrain', 'time_to', 'run_mnist',
            'run_q2']
 
-# %% ../nbs/31_q2.ipynb #f08d6ed2
+# %% ../nbs/31_q2.ipynb #9bbf82f1
 from pathlib import Path
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .core import Record, run_once
+from .core import Record, find_network, network_folder, run_once, work_folder
 from .datasets import ImageSet, load_set, stratified_split
 from .evaluate import add_scores, predict_probs, spec_of
 from .glyphs import VOCAB
@@ -42,7 +42,7 @@ def mnist_split(
     train, valid = stratified_split(s.targets, 1/12, seed)
     return s.subset(train, f'{s.name} minus validation'), s.subset(valid, f'{s.name} validation')
 
-# %% ../nbs/31_q2.ipynb #2d364e0f
+# %% ../nbs/31_q2.ipynb #c50e5ed1
 def run_pretrain(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder
@@ -52,29 +52,28 @@ def run_pretrain(
     device=None, # default: CUDA where there is one
     **changes # what differs from `CONFIG` and the profile
 )->Record:
-    "Train on the ten digit classes of the drawings; leaves `OUT/models/q2-pretrain`"
+    "Train on the ten digit classes of the drawings; leaves its network in `OUT/models`"
     full = q2_config(where, profile, **changes)
     config = dict(full['pretrain'], model=full['model'], rendering='mnist_style')
     digits = load_set('drawings', where, 'mnist_style').classes(DIGITS)
     _, valid = mnist_split(load_set('mnist_train', where), seed)
     rec = Record('q2', 'pretrain', config, dict(drawings=digits.describe(), valid=valid.describe()), seed, where['kind'], profile)
-    folder = Path(out)/'models'/'q2-pretrain'
 
     def work(rec):
-        _train(rec, digits, valid, valid, folder, device)
+        _train(rec, digits, valid, valid, out, device)
         rec.metrics['zero_shot'] = rec.metrics['accuracy']
-    return run_once(rec, out, work, fresh, folder/'model.json')
+    return run_once(rec, out, work, fresh, network=True)
 
-# %% ../nbs/31_q2.ipynb #b558f72f
-def _train(rec, train, valid, test, folder, device, body=None):
+# %% ../nbs/31_q2.ipynb #d48dd6da
+def _train(rec, train, valid, test, out, device, body=None):
     "Train as the record's config says; fills in history, curve, losses and scores; saves the checkpoint"
-    learn, history = train_learner(rec.config, train, valid, rec.seed, body, device=device, title=f'q2 {rec.name}')
+    learn, history = train_learner(rec.config, train, valid, rec.seed, body, device=device, title=f'q2 {rec.name}', state=work_folder(rec, out))
     last = history.epochs[-1]
     rec.history, rec.tables['curve'] = history.epochs, history.curve
     rec.metrics.update(train_seconds=round(history.seconds, 2), valid_accuracy=last['accuracy'], train_loss=last['train_loss'], valid_loss=last['valid_loss'])
     spec = spec_of(rec, train, 'mnist_style')
     add_scores(rec, predict_probs(learn.model, spec, test.images, device=device), test)
-    save_checkpoint(folder, learn.model, spec)
+    save_checkpoint(network_folder(rec, out), learn.model, spec)
 
 # %% ../nbs/31_q2.ipynb #a9799ce7
 def time_to(
@@ -86,34 +85,34 @@ def time_to(
     for p in curve:
         if p['accuracy'] >= level: return dict(epochs=round(p['images']/n, 3), seconds=p['seconds'])
 
-# %% ../nbs/31_q2.ipynb #06674950
+# %% ../nbs/31_q2.ipynb #65b07a34
 STARTS = ('scratch', 'pretrained')
 
 def run_mnist(
     start:str, # 'scratch' or 'pretrained'
     where:dict, # from `resolve_data`
-    out:Path|str, # the output folder; 'pretrained' needs `OUT/models/q2-pretrain`
+    out:Path|str, # the output folder; 'pretrained' needs the network that `run_pretrain` left there
     seed:int=42,
     profile:str='quick', # a key of `PROFILES`
     fresh:bool=False, # run even when the record is there
     device=None, # default: CUDA where there is one
     **changes # what differs from `CONFIG` and the profile
 )->Record:
-    "Train on MNIST from one start; leaves `OUT/models/q2-START`"
+    "Train on MNIST from one start; leaves its network in `OUT/models`"
     train, valid = mnist_split(load_set('mnist_train', where), seed)
     test = load_set('mnist_test', where)
-    body, parent = load_checkpoint(Path(out)/'models'/'q2-pretrain') if start == 'pretrained' else (None, None)
+    drawn = dict(question='q2', name='pretrain', seed=seed, kind=where['kind'])
+    body, parent = load_checkpoint(find_network(out, **drawn)) if start == 'pretrained' else (None, None)
     config = {k:v for k,v in q2_config(where, profile, **changes).items() if k != 'pretrain'} | dict(start=parent.record if parent else 'random')
     rec = Record('q2', start, config, dict(train=train.describe(), valid=valid.describe(), test=test.describe()), seed, where['kind'], profile)
-    folder = Path(out)/'models'/f'q2-{start}'
 
     def work(rec):
-        _train(rec, train, valid, test, folder, device, body)
+        _train(rec, train, valid, test, out, device, body)
         curve = rec.tables['curve'] + [dict(images=len(train)*e['epoch'], **e) for e in rec.history]
         curve.sort(key=lambda p: p['images'])
         rec.metrics.update({f'to_{round(l*100)}':time_to(curve, l, len(train)) for l in (.95, .98, .99)})
         rec.metrics['pretrain_seconds'] = parent.card['train_seconds'] if parent else 0.
-    return run_once(rec, out, work, fresh, folder/'model.json')
+    return run_once(rec, out, work, fresh, network=True)
 
 def run_q2(
     where:dict, # from `resolve_data`

@@ -6,7 +6,7 @@
 __all__ = ['CONFIG', 'METHODS', 'PROFILES', 'SMALL', 'STARTS', 'run_labels', 'show_folders', 'show_difference', 'q3_config',
            'relabel', 'estimate', 'run_method', 'run_argmin', 'run_q3']
 
-# %% ../nbs/32_q3.ipynb #b751a4dc
+# %% ../nbs/32_q3.ipynb #3f9bc227
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 from fastai.metrics import accuracy
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .core import InputError, Record, run_once, save_figure
+from .core import InputError, Record, find_network, network_folder, run_once, save_figure, work_folder
 from .datasets import ImageSet, load_set, stratified_split
 from .evaluate import add_scores, predict_probs, spec_of
 from .learner import train_learner
@@ -95,13 +95,13 @@ def q3_config(
     small = SMALL[method] if where['kind'] == 'embedded' and profile == 'quick' else {}
     return {**CONFIG, **METHODS[method], **PROFILES[profile].get(method, {}), **small, **changes}
 
-# %% ../nbs/32_q3.ipynb #cca91e72
+# %% ../nbs/32_q3.ipynb #685c3b2c
 def _parts(where, out, config, method, seed):
     "Training and validation set with the labels this method may see, the MNIST test set, and what the record says of them"
     task3, test = load_set('task3', where), load_set('mnist_test', where)
     data = dict(task3=task3.describe(), test=test.describe())
     train, valid = (task3.subset(i) for i in stratified_split(task3.targets, config['held_out'], seed))
-    if method == 'oracle': train = relabel(train, Path(out)/'models'/'q2-scratch')
+    if method == 'oracle': train = relabel(train, find_network(out, question='q2', name='scratch', seed=seed, kind=where['kind']))
     return train, valid, test, data
 
 def relabel(
@@ -116,34 +116,34 @@ def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
-# %% ../nbs/32_q3.ipynb #958bc5cd
+# %% ../nbs/32_q3.ipynb #e5caaaa9
 def run_method(
     method:str, # a key of `METHODS`
     start:str, # 'scratch' or 'q1'
     where:dict, # from `resolve_data`
-    out:Path|str, # the output folder; 'q1' needs `OUT/models/q1`, 'oracle' needs `OUT/models/q2-scratch`
+    out:Path|str, # the output folder; 'q1' needs Q1's network of this seed there, 'oracle' needs Q2's scratch network
     seed:int=42,
     profile:str='quick', # a key of `PROFILES`
     fresh:bool=False, # run even when the record is there
     device=None, # default: CUDA where there is one
     **changes # what differs from the configuration
 )->Record:
-    "Train on mnistTask3 by one method from one start, test on MNIST; leaves `OUT/models/q3-METHOD-START`"
+    "Train on mnistTask3 by one method from one start, test on MNIST; leaves its network in `OUT/models`"
     config = q3_config(method, where, profile, **changes)
-    body, parent = load_checkpoint(Path(out)/'models'/'q1') if start == 'q1' else (None, None)
+    drawn = dict(question='q1', name=config['model'], seed=seed, kind=where['kind'])
+    body, parent = load_checkpoint(find_network(out, **drawn)) if start == 'q1' else (None, None)
     config['start'] = parent.record if parent else 'random'
     train, valid, test, data = _parts(where, out, config, method, seed)
     rec = Record('q3', f'{method}-{start}', config, data, seed, where['kind'], profile)
-    folder = Path(out)/'models'/f'q3-{rec.name}'
 
     def work(rec):
-        learn, history = train_learner(config, train, valid, seed, body, get_loss(config['loss']), estimate, device=device, title=f'q3 {rec.name}')
+        learn, history = train_learner(config, train, valid, seed, body, get_loss(config['loss']), estimate, device=device, title=f'q3 {rec.name}', state=work_folder(rec, out))
         rec.history = history.epochs
         rec.metrics.update(uses_clean_labels=method == 'oracle', train_seconds=round(history.seconds, 2))
         spec = spec_of(rec, train, 'mnist_style')
         _score(rec, learn.model, spec, valid, test)
-        save_checkpoint(folder, learn.model, spec)
-    return run_once(rec, out, work, fresh, folder/'model.json')
+        save_checkpoint(network_folder(rec, out), learn.model, spec)
+    return run_once(rec, out, work, fresh, network=True)
 
 def _score(rec, model, spec, valid, test, read=lambda probs: probs):
     "The estimate from held-out given labels, and the truth on MNIST's test files; `read` maps the network's output to class probabilities"
@@ -153,17 +153,17 @@ def _score(rec, model, spec, valid, test, read=lambda probs: probs):
     rec.metrics.update(estimate=est['accuracy'], estimate_low=est['low'], estimate_high=est['high'], agreement=z['agreement'], agreement_z=z['z'])
     add_scores(rec, final, test)
 
-# %% ../nbs/32_q3.ipynb #5185ddb8
+# %% ../nbs/32_q3.ipynb #d5b64c6c
 def run_argmin(
     start:str, # 'scratch' or 'q1'
     where:dict, # from `resolve_data`
-    out:Path|str, # the output folder; needs `OUT/models/q3-plain-START`
+    out:Path|str, # the output folder; needs the network of `run_method('plain', start)` there
     seed:int=42,
     profile:str='quick', # kept in the record
     fresh:bool=False # run even when the record is there
 )->Record:
     "Read the plainly trained network the other way round: the least likely class"
-    model, spec = load_checkpoint(Path(out)/'models'/f'q3-plain-{start}')
+    model, spec = load_checkpoint(find_network(out, question='q3', name=f'plain-{start}', seed=seed, kind=where['kind']))
     _, valid, test, data = _parts(where, out, spec.card, 'plain', seed)
     rec = Record('q3', f'argmin-{start}', dict(network=spec.record), data, seed, where['kind'], profile, metrics=dict(uses_clean_labels=False))
     return run_once(rec, out, lambda r: _score(r, model, spec, valid, test, argmin_probs), fresh)
