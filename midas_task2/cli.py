@@ -6,24 +6,24 @@
 __all__ = ['PROFILE_NAMES', 'COMMANDS', 'data_status', 'data_import', 'data_fetch', 'explore', 'q1', 'q2', 'q3', 'tsne', 'report',
            'run', 'evaluate', 'predict', 'usage', 'main']
 
-# %% ../nbs/41_cli.ipynb #14901a1b
+# %% ../nbs/41_cli.ipynb #dbcd3192
 import json, os, signal, sys, threading
 from contextlib import contextmanager
 from pathlib import Path
 
 from fastcore.script import Param, anno_parser
 
-from .core import InputError, find_network, home, peak_memory, say
+from .core import InputError, Skipped, find_network, home, one_line, peak_memory, say
 
-# %% ../nbs/41_cli.ipynb #87e9c970
+# %% ../nbs/41_cli.ipynb #ae4fe933
 PROFILE_NAMES = ('smoke', 'quick', 'full')
 
 def _out(out): return Path(out) if out else home()/'reports'
 
-def _where(data, roles):
+def _where(data, roles, labels=''):
     "Resolve the data and say which it is"
     from midas_task2.datasets import resolve_data
-    where = resolve_data(data, roles)
+    where = resolve_data(data, roles, labels)
     hint = ' (the fetched data is not complete; see `midas_task2 data status`)' if data == 'auto' and where['kind'] == 'embedded' else ''
     say(f"data: {where['kind']}{hint}")
     return where
@@ -88,7 +88,7 @@ def explore(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
-# %% ../nbs/41_cli.ipynb #d5ff5eaa
+# %% ../nbs/41_cli.ipynb #1695aba8
 def q1(
     data:str='auto', # as for `run`, or your own drawings: a zip or folder of class folders
     out:str='', # output folder; default: `reports`
@@ -96,6 +96,7 @@ def q1(
     profile:str='quick', # smoke, quick or full
     model:str='', # a network of the registry; default: compact
     split:str='', # stratified or writer; default: stratified
+    labels:str='', # with your own drawings: a CSV file with the columns file and label; default: the folders' names
     epochs:int=None, # default: what the profile says
     fresh:bool=False, # run again what was done already
     json:bool=False # print JSON
@@ -105,7 +106,7 @@ def q1(
     _check_profile(profile)
     if epochs is not None and epochs < 1: raise InputError(f'--epochs {epochs}: give 1 or more')
     changes = {k:v for k,v in dict(model=model, split=split, epochs=epochs).items() if v}
-    recs = [run_q1(_where(data, ['drawings']), _out(out), seed, profile, fresh, **changes)]
+    recs = [run_q1(_where(data, ['drawings'], labels), _out(out), seed, profile, fresh, **changes)]
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
@@ -189,7 +190,7 @@ def run(
           f'{_record_lines(recs)}\nreport: {path}\n{seconds:.0f} s, peak memory {peak} MiB')
     return recs
 
-# %% ../nbs/41_cli.ipynb #97c1a67a
+# %% ../nbs/41_cli.ipynb #461e9cf8
 def _checkpoint(model):
     "The checkpoint at `model`, or the newest of Q1 in that output folder; by default the released network, else the newest in `reports`"
     from midas_task2.checkpoint import load_checkpoint
@@ -199,18 +200,23 @@ def _checkpoint(model):
 def evaluate(
     data:str='', # a zip or folder of class folders (Sample001... or named by class), or a folder of MNIST's IDX test files
     model:str='', # checkpoint folder, or output folder of `q1` or `run`; default: models/q1
+    labels:str='', # a CSV file with the columns file and label; default: the folders' names
     json:bool=False # print JSON
 ):
-    "Accuracy of a trained network on labelled images of your own"
-    from midas_task2.datasets import read_labelled
-    from midas_task2.evaluate import evaluate_set
+    "Accuracy of a trained network on labelled images of your own; pictures that cannot be read are listed"
+    from midas_task2.evaluate import evaluate_files
     if not data: raise InputError('evaluate needs --data PATH, a zip or folder of class folders')
     net, spec = _checkpoint(model)
-    r = evaluate_set(net, spec, read_labelled(data, spec.vocab, spec.rendering))
+    r = evaluate_files(net, spec, data, labels)
     shown = 'n accuracy accuracy_case_folded accuracy_shape_folded calibration_error'.split()
     lines = [f'{k:24}{r[k]:.4f}' if isinstance(r[k], float) else f'{k:24}{r[k]}' for k in shown]
     _show(r, json, '\n'.join(lines + [f"{c['true']} read as {c['read_as']}: {c['n']}" for c in r['confusions'][:10]]))
+    for s in r['skipped']: say(s['error'])
+    _check_skipped(len(r['skipped']), r['n'])
     return r
+
+def _check_skipped(skipped, read):
+    if skipped: raise Skipped(f'{skipped:,} of {skipped+read:,} pictures could not be read and were skipped; mend or remove them')
 
 def predict(
     paths:Param('pictures, folders, zips or tars', str, nargs='+', opt=False), # pictures, folders, zips or tars
@@ -218,14 +224,24 @@ def predict(
     k:int=5, # how many classes to name
     json:bool=False # print JSON
 ):
-    "Name the most likely characters of pictures of any size and format"
-    from midas_task2.evaluate import top_classes
-    rows = top_classes(*_checkpoint(model), paths, k)
-    line = lambda r: r['file'] + '  ' + '  '.join(f'{c} {p:.1%}' for c,p in zip(r['classes'], r['probabilities']))
-    _show(rows, json, '\n'.join(map(line, rows)))
-    return rows
+    "Name the most likely characters of pictures of any size and format; those that cannot be read are listed"
+    from midas_task2.evaluate import predict_files
+    n = bad = 0
+    for n, r in enumerate(predict_files(*_checkpoint(model), paths, k), 1): # shown as they come, for there may be a hundred thousand
+        if bad and 'error' in last: say(last['error'])
+        last, bad = r, bad + ('error' in r)
+        _show_row(r, n, json)
+    if json: print('\n]')
+    if bad == n: raise InputError(last['error'] if n == 1 else f'none of {n:,} pictures could be read')
+    if 'error' in last: say(last['error'])
+    _check_skipped(bad, n-bad)
 
-# %% ../nbs/41_cli.ipynb #42802238
+def _show_row(r, n, as_json):
+    "A picture's line for people, or its place in a JSON list"
+    if as_json: print(('[' if n == 1 else ',') + '\n' + json.dumps(r), end='')
+    elif 'error' not in r: print(one_line(r['file']), *(f'{one_line(c)} {p:.1%}' for c,p in zip(r['classes'], r['probabilities'])), sep='  ')
+
+# %% ../nbs/41_cli.ipynb #13553b35
 COMMANDS = {'run':run, 'q1':q1, 'q2':q2, 'q3':q3, 'explore':explore, 'tsne':tsne, 'report':report, 'evaluate':evaluate, 'predict':predict,
             'data status':data_status, 'data import':data_import, 'data fetch':data_fetch}
 
@@ -236,21 +252,29 @@ def usage()->str:
 
 def main(
     argv:list=None # default: the process's arguments
-)->int: # exit code: 0; 2 for bad input, 130 and 143 when it was interrupted or terminated
+)->int: # exit code: 0; 2 for bad input, 3 when some pictures were skipped, 130 and 143 when it was interrupted or terminated
     "Run one command"
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ('-h','--help'): print(usage()); return 0
     name = ' '.join(argv[:2]) if argv[0] == 'data' else argv[0]
     if name not in COMMANDS: return _fail(f"unknown command '{name}'; `midas_task2 --help` lists them")
     func, rest = COMMANDS[name], argv[len(name.split()):]
-    args = vars(anno_parser(func, prog=f'midas_task2 {name}').parse_args(rest))
     try:
+        args = vars(_parser(name, func).parse_args(rest))
         with _stoppable(): func(**{k:v for k,v in args.items() if k not in ('pdb','xtra')})
+    except Skipped as e: return _fail(e, 3)
     except InputError as e: return _fail(e)
     except KeyboardInterrupt as e: return _fail('stopped; run the same command again to go on', 143 if e.args else 130)
     except BrokenPipeError: return _quiet() # who read our output has seen enough, as `head` does
     except OSError as e: return _fail(f'{e.filename or name}: {e.strerror or e}; check that it exists, may be read or written, and that the disk has room')
     return 0
+
+def _parser(name, func):
+    "The options of a command; what is wrong with them is said in one line, like all bad input"
+    p = anno_parser(func, prog=f'midas_task2 {name}')
+    def error(message): raise InputError(f"{' '.join(message.split())}; `midas_task2 {name} --help` names the options")
+    p.error = error
+    return p
 
 @contextmanager
 def _stoppable():
@@ -267,5 +291,5 @@ def _quiet():
     return 141
 
 def _fail(message, code=2):
-    say(f'midas_task2: {message}')
+    say(f'midas_task2: {one_line(message)}')
     return code

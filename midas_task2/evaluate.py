@@ -5,20 +5,23 @@
 # %% auto #0
 __all__ = ['SHAPES', 'mean_interval', 'fold_case', 'fold_shape', 'accuracies', 'confusion_matrix', 'most_confused',
            'calibration_error', 'forward_images', 'predict_probs', 'scores', 'evaluate_set', 'spec_of', 'add_scores',
-           'image_files', 'top_classes', 'result_table', 'spread_text']
+           'image_files', 'answers', 'predict_files', 'evaluate_files', 'result_table', 'spread_text']
 
-# %% ../nbs/22_evaluate.ipynb #f3bace09
+# %% ../nbs/22_evaluate.ipynb #fdb726ea
 import math
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from fastcore.basics import chunked
 from scipy import stats
 
 from .checkpoint import Spec
 from .core import InputError, Record, pick_device
-from .datasets import IMAGE_SUFFIXES, RENDERINGS, ImageSet, open_image, to_ink
+from .datasets import IMAGE_SUFFIXES, ImageSet, content, idx_pair, labelled_files, one_line, read_images, read_labelled, renderer
 from .learner import autocast, image_stats
 from .noise import share_interval, transition_matrix
 from .sources import Members
@@ -100,7 +103,7 @@ def calibration_error(
     gap = np.bincount(b, conf-right, bins)
     return float(np.abs(gap).sum()/len(conf))
 
-# %% ../nbs/22_evaluate.ipynb #5b426951
+# %% ../nbs/22_evaluate.ipynb #54856310
 @torch.no_grad()
 def forward_images(
     net, # the model, or a part of it that takes images
@@ -144,9 +147,11 @@ def evaluate_set(
     k:int=20 # how many confusions to list
 )->dict: # as `scores`, and `confusions`
     "All numbers about one network on one labelled set"
-    probs = predict_probs(model, spec, s.images)
-    cm = confusion_matrix(probs.argmax(1), s.targets, len(spec.vocab))
-    return dict(scores(probs, s.targets, spec.vocab), confusions=most_confused(cm, spec.vocab, k))
+    return _all_numbers(predict_probs(model, spec, s.images), s.targets, spec.vocab, k)
+
+def _all_numbers(probs, targets, vocab, k):
+    cm = confusion_matrix(probs.argmax(1), targets, len(vocab))
+    return dict(scores(probs, targets, vocab), confusions=most_confused(cm, vocab, k))
 
 # %% ../nbs/22_evaluate.ipynb #851d61ce
 def spec_of(
@@ -172,32 +177,69 @@ def add_scores(
     rec.tables.update(vocab=list(s.vocab), confusion_matrix=cm, most_confused=most_confused(cm, s.vocab, 12))
     return pred
 
-# %% ../nbs/22_evaluate.ipynb #6605f71e
+# %% ../nbs/22_evaluate.ipynb #f5aa2c95
 def image_files(
-    paths # files, folders, zips or tars
-)->list: # pairs of a name for people, and a function that reads its bytes
+    paths, # files, folders, zips or tars
+    stack:ExitStack # closes the archives in the end
+): # yields pairs for `read_images`: a name for people, and a function that reads the bytes, or raises why `paths` cannot be opened
     "Every picture under `paths`"
-    found = []
     for p in map(Path, paths):
-        if p.is_file() and p.suffix.lower() in IMAGE_SUFFIXES: found.append((str(p), p.read_bytes)); continue
-        src = Members(p) # stays open: its pictures are read one by one later
-        names = [n for n in src.names if n.lower().endswith(IMAGE_SUFFIXES)]
-        if not names: raise InputError(f'{p}: holds no images ({" ".join(IMAGE_SUFFIXES)})')
-        found += [(f'{p}/{n}', lambda n=n, src=src: src.read(n)) for n in names]
-    return found
+        try: found = _pictures(p, stack)
+        except (InputError, OSError) as e: found = [(str(p), partial(_fail, e))]
+        yield from found
 
-def top_classes(
+def _pictures(p, stack):
+    if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file(): return [(str(p), partial(content, p))]
+    src = stack.enter_context(Members(p))
+    names = [n for n in src.names if n.lower().endswith(IMAGE_SUFFIXES)]
+    if not names: raise InputError(f'{p}: holds no images ({" ".join(IMAGE_SUFFIXES)})')
+    return [(f'{p}/{n}', partial(content, src, n)) for n in names]
+
+def _fail(e): raise e
+
+def answers(
+    model, # from `load_checkpoint`
+    spec, # its `Spec`
+    files, # as for `read_images`
+    bs:int=256 # pictures at once
+): # yields pairs in order: the name, and probabilities float32 [C] or the picture's `InputError`
+    "What the network says about each picture, in bounded memory"
+    for part in chunked(read_images(files, renderer(spec.rendering)), bs):
+        good = [x for _,x in part if not isinstance(x, InputError)]
+        probs = iter(predict_probs(model, spec, np.stack(good), bs=bs) if good else ())
+        yield from ((name, x if isinstance(x, InputError) else next(probs)) for name,x in part)
+
+def predict_files(
     model, # from `load_checkpoint`
     spec, # its `Spec`
     paths, # files, folders, zips or tars
     k:int=5 # how many classes to name
-)->list: # per picture a dict: `file`, `classes`, `probabilities`
-    "The k most likely classes of each picture"
-    files, render = image_files(paths), RENDERINGS[spec.rendering]
-    images = np.stack([render(to_ink(open_image(read(), name))) for name,read in files])
-    probs = predict_probs(model, spec, images)
-    best = np.argsort(-probs, axis=1)[:,:k]
-    return [dict(file=f, classes=[spec.vocab[c] for c in b], probabilities=[round(float(p[c]),4) for c in b]) for (f,_),p,b in zip(files, probs, best)]
+): # yields per picture a dict in order: `file`, and `classes` with `probabilities`, most likely first, or `error`
+    "The k most likely classes of each picture; a path or picture that cannot be read is a row with `error`"
+    if k < 1: raise InputError(f'k {k}: give 1 or more')
+    with ExitStack() as stack:
+        for file, p in answers(model, spec, image_files(paths, stack)):
+            if isinstance(p, InputError): yield dict(file=file, error=str(p)); continue
+            best = np.argsort(-p)[:k]
+            yield dict(file=file, classes=[spec.vocab[c] for c in best], probabilities=[round(float(p[c]), 4) for c in best])
+
+# %% ../nbs/22_evaluate.ipynb #055a19cf
+def evaluate_files(
+    model, # from `load_checkpoint`
+    spec, # its `Spec`
+    path:Path|str, # a zip, tar or folder of class folders, or of MNIST's test pair
+    labels:Path|str|None=None, # a table for `read_labels`; default: the folders' names
+    k:int=20 # how many confusions to list
+)->dict: # as `evaluate_set`, and `skipped`: dicts `file`, `error`
+    "All numbers about one network on labelled pictures; raises `InputError` when a label is unknown or no picture decodes"
+    with Members(path) as src:
+        if not labels and idx_pair(src): return dict(evaluate_set(model, spec, read_labelled(path, spec.vocab, spec.rendering), k), skipped=[])
+        files, probs, targets, skipped = labelled_files(src, spec.vocab, labels), [], [], []
+        for (_, t), (file, p) in zip(files, answers(model, spec, [(n, partial(content, src, n)) for n,_ in files])):
+            if isinstance(p, InputError): skipped.append(dict(file=file, error=str(p)))
+            else: probs.append(p); targets.append(t)
+    if not probs: raise InputError(one_line(f"{path}: none of its {len(files)} images can be read, the first because: {skipped[0]['error']}"))
+    return dict(_all_numbers(np.stack(probs), np.array(targets), spec.vocab, k), skipped=skipped)
 
 # %% ../nbs/22_evaluate.ipynb #34c833eb
 def result_table(

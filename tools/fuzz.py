@@ -1,0 +1,168 @@
+"""Feed spoilt files to every reader: each must either read them or raise an `InputError` of one line, soon, without running anything.
+
+fuzz.py [--runs 2000] [--readers zip image ...] [--engine hypothesis|atheris]: `hypothesis` mutates sound files, always the same ones;
+`atheris` (pip install atheris) is guided by coverage and takes one reader at a time."""
+import argparse, gzip, hashlib, io, json, os, random, sys, tarfile, tempfile, time, warnings, zipfile
+from contextlib import redirect_stderr
+from pathlib import Path
+
+def instrumented():
+    "Import what is under test, watched by atheris"
+    import atheris
+    import torch, fastai.vision.all # noqa: too large to watch, so loaded before
+    with atheris.instrument_imports(include=['midas_task2', 'zipfile', 'tarfile', 'PIL']): import midas_task2.cli, midas_task2.evaluate, midas_task2.sources
+    return atheris
+
+LIMIT = 20 # seconds a reader may take for one small file
+WORK = Path(tempfile.mkdtemp(prefix='fuzz-', dir='/dev/shm' if os.path.isdir('/dev/shm') else None))
+
+def put(name, data):
+    (WORK/name).write_bytes(data)
+    return WORK/name
+
+def read_archive(data):
+    from midas_task2.sources import Members
+    with Members(put('archive', data)) as m:
+        for n in m.names[:20]: m.read(n)
+
+def read_picture(data):
+    from midas_task2.datasets import decode, renderer
+    for rendering in ('page', 'mnist_style'): decode(data, 'x.png', renderer(rendering))
+
+def read_idx(data):
+    from midas_task2.datasets import parse_idx
+    parse_idx(data, 'x')
+
+def read_table(data):
+    from midas_task2.datasets import read_labels
+    read_labels(put('labels.csv', data))
+
+def read_record(data):
+    from midas_task2.core import load_record
+    load_record(put('record.json', data))
+
+def read_spec(data):
+    from midas_task2.checkpoint import load_checkpoint
+    put('model.safetensors', SAMPLES['weights'][0])
+    put('model.json', data)
+    load_checkpoint(WORK)
+
+def read_weights(data):
+    from midas_task2.checkpoint import load_checkpoint
+    put('model.safetensors', data)
+    # the digest is right, so that the reader gets to the content
+    put('model.json', json.dumps(json.loads(SAMPLES['spec'][0]) | dict(sha256=hashlib.sha256(data).hexdigest())).encode())
+    load_checkpoint(WORK)
+
+def read_state(data):
+    from midas_task2.resume import load_state
+    put('state-0.safetensors', data)
+    load_state(WORK)
+
+def read_cache(data):
+    from midas_task2.datasets import embedded_digits, cached_set
+    put('key.npz', data)
+    assert cached_set('key', lambda: DIGITS, WORK).digest == DIGITS.digest
+
+READERS = dict(zip=read_archive, tar=read_archive, targz=read_archive, image=read_picture, idx=read_idx, table=read_table,
+               record=read_record, spec=read_spec, weights=read_weights, state=read_state, cache=read_cache)
+
+def zipped():
+    f = io.BytesIO()
+    with zipfile.ZipFile(f, 'w', zipfile.ZIP_DEFLATED) as z:
+        for n in ('a/1.png', 'b/2.png'): z.writestr(n, b'picture'*20)
+    return f.getvalue()
+
+def tarred():
+    f = io.BytesIO()
+    with tarfile.open(fileobj=f, mode='w') as t:
+        for n in ('a/1.png', 'b/'+'long'*40+'.png'):
+            i = tarfile.TarInfo(n); i.size = 9
+            t.addfile(i, io.BytesIO(b'pictures!'))
+    return f.getvalue()
+
+def pictures():
+    from PIL import Image
+    from midas_task2.glyphs import Glyphs
+    img = Glyphs().canvas(12).resize((60,45))
+    for fmt, mode in (('PNG','L'), ('PNG','P'), ('PNG','RGBA'), ('PNG','I;16'), ('JPEG','RGB'), ('JPEG','CMYK'), ('GIF','P'), ('BMP','RGB'), ('TIFF','L'), ('WEBP','RGB'), ('PPM','L')):
+        f = io.BytesIO()
+        (Image.new('I;16', (30,20), 40000) if mode == 'I;16' else img.convert(mode)).save(f, fmt)
+        yield f.getvalue()
+
+def samples():
+    "Sound files, by reader"
+    import numpy as np, torch
+    from midas_task2.checkpoint import Spec, save_checkpoint
+    from midas_task2.core import Record, save_record
+    from midas_task2.resume import rng_state, save_state
+    from midas_task2.datasets import cached_set
+    spec = Spec('compact', list('abc'), [28,28], .1, .3, 'mnist_style', args=dict(widths=[4,4,4,4]))
+    save_checkpoint(WORK, spec.build(), spec)
+    save_state(WORK, dict(rng=rng_state(), opt={0:dict(step=torch.tensor(3.), avg=torch.ones(4))}, place=(1, .5, None)), 0)
+    cached_set('key', lambda: DIGITS, WORK)
+    record = save_record(Record('q1', 'compact', dict(lr=.1), dict(x=dict(n=3)), history=[dict(epoch=1, loss=.5)]), WORK)
+    file = lambda n: [(WORK/n).read_bytes()]
+    return dict(zip=[zipped()], tar=[tarred()], targz=[gzip.compress(tarred())], image=list(pictures()), idx=[b'\0\0\x08\x03'+np.array([2,3,3], '>i4').tobytes()+bytes(18)],
+                table=[b'file,label\na/1.png,A\n"b c.png",\xc3\xbc\n'], record=[record.read_bytes()], spec=file('model.json'), weights=file('model.safetensors'),
+                state=file('state-0.safetensors'), cache=file('key.npz'))
+
+def setup():
+    global SAMPLES, DIGITS
+    from midas_task2.datasets import embedded_digits
+    warnings.simplefilter('ignore')
+    DIGITS = embedded_digits('t10k').subset(range(5))
+    SAMPLES = samples()
+
+def tried(reader, data):
+    "Whether the file was read (or refused in one line); raises on anything else"
+    from midas_task2.core import InputError
+    start = time.perf_counter()
+    try:
+        with redirect_stderr(io.StringIO()): READERS[reader](data)
+        good = True
+    except InputError as e:
+        assert len(str(e).splitlines()) == 1 and str(e).isprintable(), repr(str(e))
+        good = False
+    assert time.perf_counter()-start < LIMIT, 'too slow'
+    return good
+
+def mutated(data, rng):
+    "`data` with a few bytes, words or stretches changed"
+    data = bytearray(data)
+    for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
+        i, n = rng.randrange(len(data)+1), rng.choice((1, 1, 2, 4, 8, 64))
+        new = rng.choice((rng.randbytes(n), b'\xff'*n, bytes(n), b'9'*n, data[:n], b''))
+        data[i:i+rng.choice((0, n, n))] = new
+    return bytes(data[:rng.randrange(len(data)+1)] if rng.random() < .1 else data)
+
+def with_hypothesis(readers, runs):
+    from hypothesis import HealthCheck, given, settings, strategies as st
+    for reader in readers:
+        read = []
+        @settings(max_examples=runs, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @given(st.integers(0, 2**32))
+        def check(seed):
+            rng = random.Random(seed)
+            read.append(tried(reader, mutated(rng.choice(SAMPLES[reader]), rng)))
+        start = time.perf_counter()
+        check()
+        print(f'{reader:8} {len(read):7,} files, {sum(read):6,} read, the others refused, {time.perf_counter()-start:5.0f} s', flush=True)
+
+def with_atheris(atheris, reader, runs):
+    corpus = WORK/'corpus'
+    corpus.mkdir()
+    for i,s in enumerate(SAMPLES[reader]): (corpus/f'{i}').write_bytes(s)
+    atheris.Setup([sys.argv[0], f'-runs={runs}', f'-timeout={LIMIT}', '-rss_limit_mb=4096', f'-artifact_prefix={tempfile.gettempdir()}/', '-print_final_stats=1', str(corpus)], lambda data: tried(reader, data))
+    atheris.Fuzz()
+
+if __name__ == '__main__':
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--runs', type=int, default=2000)
+    p.add_argument('--readers', nargs='+', choices=READERS, default=list(READERS))
+    p.add_argument('--engine', choices=('hypothesis','atheris'), default='hypothesis')
+    a = p.parse_args()
+    atheris = instrumented() if a.engine == 'atheris' else None
+    setup()
+    if atheris: with_atheris(atheris, a.readers[0], a.runs)
+    else: with_hypothesis(a.readers, a.runs)
