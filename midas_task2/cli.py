@@ -15,7 +15,7 @@ from fastcore.script import Param, anno_parser
 
 from .core import InputError, Skipped, find_network, home, one_line, peak_memory, say
 
-# %% ../nbs/41_cli.ipynb #ae4fe933
+# %% ../nbs/41_cli.ipynb #dfc68325
 PROFILE_NAMES = ('smoke', 'quick', 'full')
 
 def _out(out): return Path(out) if out else home()/'reports'
@@ -27,6 +27,11 @@ def _where(data, roles, labels=''):
     hint = ' (the fetched data is not complete; see `midas_task2 data status`)' if data == 'auto' and where['kind'] == 'embedded' else ''
     say(f"data: {where['kind']}{hint}")
     return where
+
+def _seeds(seed, seeds):
+    "The seeds of a command: each has records and networks of its own, so a run of many goes on after the last that was done"
+    if seeds < 1: raise InputError(f'--seeds {seeds}: give 1 or more')
+    return range(seed, seed+seeds)
 
 def _check_profile(profile):
     if profile not in PROFILE_NAMES: raise InputError(f"profile '{profile}' is not known; choose one of {', '.join(PROFILE_NAMES)}")
@@ -88,11 +93,12 @@ def explore(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
-# %% ../nbs/41_cli.ipynb #1695aba8
+# %% ../nbs/41_cli.ipynb #b5f46d03
 def q1(
     data:str='auto', # as for `run`, or your own drawings: a zip or folder of class folders
     out:str='', # output folder; default: `reports`
     seed:int=42, # of split, initial weights, batches and augmentation
+    seeds:int=1, # how many, counting from `seed`
     profile:str='quick', # smoke, quick or full
     model:str='', # a network of the registry; default: compact
     split:str='', # stratified or writer; default: stratified
@@ -106,15 +112,17 @@ def q1(
     _check_profile(profile)
     if epochs is not None and epochs < 1: raise InputError(f'--epochs {epochs}: give 1 or more')
     changes = {k:v for k,v in dict(model=model, split=split, epochs=epochs).items() if v}
-    recs = [run_q1(_where(data, ['drawings'], labels), _out(out), seed, profile, fresh, **changes)]
+    where = _where(data, ['drawings'], labels)
+    recs = [run_q1(where, _out(out), s, profile, fresh, **changes) for s in _seeds(seed, seeds)]
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
-# %% ../nbs/41_cli.ipynb #75e81d5e
+# %% ../nbs/41_cli.ipynb #e77013f8
 def q2(
     data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
     out:str='', # output folder; default: `reports`
     seed:int=42, # of split, initial weights, batches and augmentation
+    seeds:int=1, # how many, counting from `seed`
     profile:str='quick', # smoke, quick or full
     fresh:bool=False, # run again what was done already
     json:bool=False # print JSON
@@ -122,15 +130,17 @@ def q2(
     "Q2: pretrain on the ten drawn digits, then MNIST against a random start"
     from midas_task2.q2 import run_q2
     _check_profile(profile)
-    recs = run_q2(_where(data, ('drawings','mnist_train','mnist_test')), _out(out), seed=seed, profile=profile, fresh=fresh)
+    where = _where(data, ('drawings','mnist_train','mnist_test'))
+    recs = [r for s in _seeds(seed, seeds) for r in run_q2(where, _out(out), seed=s, profile=profile, fresh=fresh)]
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
-# %% ../nbs/41_cli.ipynb #03cdb852
+# %% ../nbs/41_cli.ipynb #60f50e76
 def q3(
     data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
     out:str='', # output folder, which holds Q1's and Q2's checkpoints; default: `reports`
     seed:int=42, # of split, initial weights, batches and augmentation
+    seeds:int=1, # how many, counting from `seed`
     profile:str='quick', # smoke, quick or full
     fresh:bool=False, # run again what was done already
     json:bool=False # print JSON
@@ -138,7 +148,8 @@ def q3(
     "Q3: learn from mnistTask3's wrong labels, from scratch and from Q1's network"
     from midas_task2.q3 import run_q3
     _check_profile(profile)
-    recs = run_q3(_where(data, ('mnist_train','mnist_test','task3')), _out(out), seed=seed, profile=profile, fresh=fresh)
+    where = _where(data, ('mnist_train','mnist_test','task3'))
+    recs = [r for s in _seeds(seed, seeds) for r in run_q3(where, _out(out), seed=s, profile=profile, fresh=fresh)]
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
@@ -158,7 +169,7 @@ def tsne(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
-# %% ../nbs/41_cli.ipynb #7d9e6206
+# %% ../nbs/41_cli.ipynb #1e31050a
 def report(
     out:str='', # output folder, which holds the records; default: `reports`
     kind:str='', # real or embedded; default: that of the newest record
@@ -175,6 +186,7 @@ def run(
     data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
     out:str='', # output folder; default: `reports`
     seed:int=42, # of everything
+    seeds:int=1, # how many, counting from `seed`; the maps are drawn for the first
     profile:str='quick', # smoke, quick or full
     fresh:bool=False, # run again what was done already
     json:bool=False # print JSON
@@ -183,7 +195,7 @@ def run(
     import contextlib, io, time
     start, same = time.perf_counter(), dict(data=data, out=out, seed=seed, profile=profile, fresh=fresh)
     with contextlib.redirect_stdout(io.StringIO()): # each part's own result; the whole is shown below
-        recs = [r for part in (explore, q1, q2, q3, tsne) for r in part(**same)]
+        recs = explore(**same) + [r for part in (q1, q2, q3) for r in part(**same, seeds=seeds)] + tsne(**same)
         path = report(out, recs[0].kind, profile)
     seconds, peak = time.perf_counter()-start, peak_memory()
     _show(dict(records=_summary(recs), report=str(path), seconds=round(seconds,1), peak_mib=peak), json,

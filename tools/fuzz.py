@@ -2,7 +2,7 @@
 
 fuzz.py [--runs 2000] [--readers zip image ...] [--engine hypothesis|atheris]: `hypothesis` mutates sound files, always the same ones;
 `atheris` (pip install atheris) is guided by coverage and takes one reader at a time."""
-import argparse, gzip, hashlib, io, json, os, random, sys, tarfile, tempfile, time, warnings, zipfile
+import argparse, atexit, gzip, hashlib, io, json, random, shutil, sys, tarfile, tempfile, time, warnings, zipfile
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -10,11 +10,15 @@ def instrumented():
     "Import what is under test, watched by atheris"
     import atheris
     import torch, fastai.vision.all # noqa: too large to watch, so loaded before
-    with atheris.instrument_imports(include=['midas_task2', 'zipfile', 'tarfile', 'PIL']): import midas_task2.cli, midas_task2.evaluate, midas_task2.sources
+    with atheris.instrument_imports(include=['midas_task2', 'zipfile', 'tarfile', 'PIL']):
+        import midas_task2.cli, midas_task2.evaluate, midas_task2.sources
+        from PIL import Image
+        Image.init()
     return atheris
 
 LIMIT = 20 # seconds a reader may take for one small file
-WORK = Path(tempfile.mkdtemp(prefix='fuzz-', dir='/dev/shm' if os.path.isdir('/dev/shm') else None))
+WORK = Path(tempfile.mkdtemp(prefix='fuzz-'))
+atexit.register(shutil.rmtree, WORK, ignore_errors=True)
 
 def put(name, data):
     (WORK/name).write_bytes(data)
@@ -60,7 +64,7 @@ def read_state(data):
     load_state(WORK)
 
 def read_cache(data):
-    from midas_task2.datasets import embedded_digits, cached_set
+    from midas_task2.datasets import cached_set
     put('key.npz', data)
     assert cached_set('key', lambda: DIGITS, WORK).digest == DIGITS.digest
 
@@ -137,6 +141,7 @@ def mutated(data, rng):
     return bytes(data[:rng.randrange(len(data)+1)] if rng.random() < .1 else data)
 
 def with_hypothesis(readers, runs):
+    "A row per reader: files tried, how many of them could be read"
     from hypothesis import HealthCheck, given, settings, strategies as st
     for reader in readers:
         read = []
@@ -147,7 +152,9 @@ def with_hypothesis(readers, runs):
             read.append(tried(reader, mutated(rng.choice(SAMPLES[reader]), rng)))
         start = time.perf_counter()
         check()
-        print(f'{reader:8} {len(read):7,} files, {sum(read):6,} read, the others refused, {time.perf_counter()-start:5.0f} s', flush=True)
+        row = dict(reader=reader, files=len(read), read=sum(read), refused=len(read)-sum(read), seconds=round(time.perf_counter()-start))
+        print('{reader:8} {files:7,} files, {read:6,} read, {refused:6,} refused, {seconds:5} s'.format(**row), flush=True)
+        yield row
 
 def with_atheris(atheris, reader, runs):
     corpus = WORK/'corpus'
@@ -161,8 +168,11 @@ if __name__ == '__main__':
     p.add_argument('--runs', type=int, default=2000)
     p.add_argument('--readers', nargs='+', choices=READERS, default=list(READERS))
     p.add_argument('--engine', choices=('hypothesis','atheris'), default='hypothesis')
+    p.add_argument('--json', default='', help='a file for the table')
     a = p.parse_args()
     atheris = instrumented() if a.engine == 'atheris' else None
     setup()
     if atheris: with_atheris(atheris, a.readers[0], a.runs)
-    else: with_hypothesis(a.readers, a.runs)
+    rows = list(with_hypothesis(a.readers, a.runs))
+    from midas_task2.core import environment
+    if a.json: Path(a.json).write_text(json.dumps(dict(table=rows, environment=environment()), indent=1)+'\n')

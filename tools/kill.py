@@ -113,7 +113,8 @@ def main(args):
     result = dict(job=JOBS[args.job][0], interruptions=total, faults=dict(struck), same=total-bad, tracebacks=traces, files=len(want), seconds=round(time.time()-began))
     print(json.dumps(result))
     if traces: print(text[-3000:])
-    if args.json: Path(args.json).write_text(json.dumps(result, indent=1)+'\n')
+    from midas_task2.core import environment
+    if args.json: Path(args.json).write_text(json.dumps(dict(result, seed=args.seed, environment=environment()), indent=1)+'\n')
     return bad == 0 and not traces
 
 if __name__ == '__main__':

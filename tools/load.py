@@ -1,5 +1,7 @@
-"""Hold `predict` and `evaluate` against many pictures of mixed size and quality: load.py [N [OUT.json]]"""
-import io, json, os, subprocess, sys, tempfile, time
+"""Hold `predict` and `evaluate` against many pictures of mixed size and quality, one in a hundred of them bad.
+
+Stops when a picture was lost, a good one was skipped, or memory grew. LOAD_MODEL names another checkpoint than models/q1."""
+import argparse, io, json, os, subprocess, sys, tempfile, time
 from pathlib import Path
 
 import numpy as np
@@ -79,13 +81,18 @@ def row(command, folder, n, size, bad):
 def main(n=100000, out=None):
     "Print the table, and save it as JSON when `out` is given"
     print('  '.join(f'{h:>9}' for h in ('command', 'images', 'size', 'images/s', 'peak MiB', 'rows', 'skipped')))
-    table, jobs = [], [('mixed', int(n), MIXED, ('predict','evaluate'))] + [('%dx%d' % s, k, [s], ('predict',)) for s,k in SINGLE.items()]
+    table, jobs = [], [('mixed', n, MIXED, ('predict','evaluate'))] + [('%dx%d' % s, k, [s], ('predict',)) for s,k in SINGLE.items()]
     for size, k, sizes, commands in jobs:
         with tempfile.TemporaryDirectory() as d:
             bad = make(Path(d), k, sizes)
             table += [row(c, d, k, size, bad) for c in commands]
-    if out: Path(out).write_text(json.dumps(dict(cpus=os.cpu_count(), table=table), indent=1))
+    from midas_task2.core import environment
+    if out: Path(out).write_text(json.dumps(dict(table=table, environment=environment()), indent=1)+'\n')
 
 if __name__ == '__main__':
     if sys.argv[1:2] in (['predict'], ['evaluate']): print(json.dumps(measure(sys.argv[1], sys.argv[2])))
-    else: main(*sys.argv[1:])
+    else:
+        p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        p.add_argument('n', nargs='?', type=int, default=100000, help='pictures of mixed size')
+        p.add_argument('out', nargs='?', help='a JSON file for the table')
+        main(**vars(p.parse_args()))
