@@ -202,7 +202,7 @@ def run(
           f'{_record_lines(recs)}\nreport: {path}\n{seconds:.0f} s, peak memory {peak} MiB')
     return recs
 
-# %% ../nbs/41_cli.ipynb #461e9cf8
+# %% ../nbs/41_cli.ipynb #85922ddf
 def _checkpoint(model):
     "The checkpoint at `model`, or the newest of Q1 in that output folder; by default the released network, else the newest in `reports`"
     from midas_task2.checkpoint import load_checkpoint
@@ -238,9 +238,9 @@ def predict(
 ):
     "Name the most likely characters of pictures of any size and format; those that cannot be read are listed"
     from midas_task2.evaluate import predict_files
-    n = bad = 0
+    n, bad, last = 0, 0, {}
     for n, r in enumerate(predict_files(*_checkpoint(model), paths, k), 1): # shown as they come, for there may be a hundred thousand
-        if bad and 'error' in last: say(last['error'])
+        if 'error' in last: say(last['error'])
         last, bad = r, bad + ('error' in r)
         _show_row(r, n, json)
     if json: print('\n]')

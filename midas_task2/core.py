@@ -111,7 +111,7 @@ def write_text(
     with atomic_path(path) as p: p.write_text(text, encoding='utf-8')
     return Path(path)
 
-# %% ../nbs/00_core.ipynb #aad8999d
+# %% ../nbs/00_core.ipynb #83e7c803
 @contextmanager
 def locked(
     path:Path|str, # the lock file; its folder is created
@@ -125,6 +125,7 @@ def locked(
     except Timeout:
         say(busy)
         lock.acquire()
+    except NotImplementedError: pass # a file system without locks, as some network drives: better unguarded than not at all
     try: yield
     finally: lock.release()
 
@@ -170,7 +171,7 @@ def pick_device(
     import torch
     return torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
-# %% ../nbs/00_core.ipynb #5c58d66b
+# %% ../nbs/00_core.ipynb #df939ed3
 LIBRARIES = 'fastai fastcore torch torchvision numpy pandas scikit-learn pillow nbdev'.split()
 
 def _version(lib):
@@ -190,10 +191,16 @@ def peak_memory()->float|None: # MiB, or None where the system does not say (Win
     unit = 2**20 if sys.platform == 'darwin' else 2**10 # macOS counts bytes, Linux KiB
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/unit)
 
+def _processor():
+    "The model of the CPU, where the system says; on Linux Python does not"
+    with suppress(OSError):
+        if m := re.search(r'^model name\s*: (.*)', Path('/proc/cpuinfo').read_text(), re.M): return m[1]
+    return platform.processor()
+
 def environment()->dict: # code, library versions, hardware; JSON-ready
     "What this process runs on"
     import torch
-    hw = dict(machine=platform.machine(), cpus=os.cpu_count(), threads=torch.get_num_threads(), peak_mib=peak_memory(),
+    hw = dict(machine=platform.machine(), processor=_processor(), cpus=os.cpu_count(), threads=torch.get_num_threads(), peak_mib=peak_memory(),
               gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None, python=platform.python_version())
     return dict(code=code_version(), versions={l:_version(l) for l in LIBRARIES}, hardware=hw)
 

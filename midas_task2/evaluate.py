@@ -7,7 +7,7 @@ __all__ = ['SHAPES', 'mean_interval', 'fold_case', 'fold_shape', 'accuracies', '
            'calibration_error', 'forward_images', 'predict_probs', 'scores', 'evaluate_set', 'spec_of', 'add_scores',
            'image_files', 'answers', 'predict_files', 'evaluate_files', 'result_table', 'spread_text']
 
-# %% ../nbs/22_evaluate.ipynb #fdb726ea
+# %% ../nbs/22_evaluate.ipynb #25fb3a45
 import math
 from contextlib import ExitStack
 from functools import partial
@@ -19,12 +19,12 @@ import torch
 from fastcore.basics import chunked
 from scipy import stats
 
+from .archives import Members
 from .checkpoint import Spec
-from .core import InputError, Record, pick_device
-from .datasets import IMAGE_SUFFIXES, ImageSet, content, idx_pair, labelled_files, one_line, read_images, read_labelled, renderer
+from .core import InputError, Record, one_line, pick_device
+from .datasets import IMAGE_SUFFIXES, ImageSet, content, idx_pair, labelled_files, read_images, read_labelled, renderer
 from .learner import autocast, image_stats
 from .noise import share_interval, transition_matrix
-from .sources import Members
 
 # %% ../nbs/22_evaluate.ipynb #343484ce
 def mean_interval(

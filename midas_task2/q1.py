@@ -36,7 +36,7 @@ def lr_curve(
     r = learn.recorder
     return dict(lrs=[float(f'{v:.3g}') for v in r.lrs], losses=[round(float(v),4) for v in r.losses], valley=float(valley))
 
-# %% ../nbs/30_q1.ipynb #d0fb4850
+# %% ../nbs/30_q1.ipynb #dfd162b4
 def run_q1(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder
@@ -56,9 +56,10 @@ def run_q1(
 
 def _train_q1(rec, s, out, device):
     train, held = hold_out(s, rec.config['split'], rec.config['held_out'], rec.seed)
-    rec.tables['lr_find'] = lr_curve(build_learner(rec.config, train, held, rec.seed, device=device))
     learn, history = train_learner(rec.config, train, held, rec.seed, device=device, title=f"q1 {rec.config['model']}", state=work_folder(rec, out))
     rec.history, rec.metrics['train_seconds'] = history.epochs, round(history.seconds, 2)
+    # after the training, which a killed run does not repeat
+    rec.tables['lr_find'] = lr_curve(build_learner(rec.config, train, held, rec.seed, device=device))
     spec = spec_of(rec, train, rec.config['rendering'])
     probs = predict_probs(learn.model, spec, held.images, device=device)
     add_scores(rec, probs, held)

@@ -11,7 +11,7 @@ def instrumented():
     import atheris
     import torch, fastai.vision.all # noqa: too large to watch, so loaded before
     with atheris.instrument_imports(include=['midas_task2', 'zipfile', 'tarfile', 'PIL']):
-        import midas_task2.cli, midas_task2.evaluate, midas_task2.sources
+        import midas_task2.archives, midas_task2.cli, midas_task2.evaluate
         from PIL import Image
         Image.init()
     return atheris
@@ -25,7 +25,7 @@ def put(name, data):
     return WORK/name
 
 def read_archive(data):
-    from midas_task2.sources import Members
+    from midas_task2.archives import Members
     with Members(put('archive', data)) as m:
         for n in m.names[:20]: m.read(n)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 JOBS = dict( # name -> the command, and the seconds after its start between which it is interrupted
-    run=('run --data embedded --profile smoke', 5, 40),
+    run=('run --data embedded --profile smoke', 5, 20),
     small=('q1 --data {data} --epochs 80', 5, 20))
 FAULTS = ['kill']*5 + ['write']*7 + ['term']*2 + ['int']*2 # `write`: SIGKILL as soon as a file is being written
 DISK_FAULTS = ['full']*2 + ['readonly']*2
