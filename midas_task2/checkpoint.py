@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PICKLES', 'Spec', 'save_checkpoint', 'load_checkpoint', 'load_pickle']
 
-# %% ../nbs/21_checkpoint.ipynb #2e27b8a8
-import hashlib, json, math, warnings
+# %% ../nbs/21_checkpoint.ipynb #d7e4124a
+import errno, hashlib, json, warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from .core import InputError, atomic_path, load_json, write_text
+from .core import InputError, atomic_path, load_json, one_line, write_text
 from .datasets import RENDERINGS
 from .models import MODELS, create_model
 
@@ -25,7 +25,7 @@ PICKLES = ('.pkl','.pth','.pt')
 def _refusal(path):
     return f'{path}: a pickle can run any code when it is read; use a folder with model.json, or see `load_pickle` for a file that you made yourself'
 
-# %% ../nbs/21_checkpoint.ipynb #f0f11436
+# %% ../nbs/21_checkpoint.ipynb #3d25a353
 @dataclass
 class Spec:
     "What `model.json` says"
@@ -54,7 +54,8 @@ def save_checkpoint(
     folder = Path(folder)
     state = {k:v.detach().cpu().contiguous() for k,v in model.state_dict().items()}
     with atomic_path(folder/'model.safetensors') as p:
-        save_file(state, p)
+        try: save_file(state, p)
+        except SafetensorError as e: raise OSError(errno.ENOSPC, one_line(e), str(folder)) from None # of what it says, only a full disk happens
         spec.sha256 = hashlib.sha256(p.read_bytes()).hexdigest()
     write_text(folder/'model.json', json.dumps(dict(format=1, **asdict(spec)), indent=1))
     return folder
@@ -67,16 +68,26 @@ def load_checkpoint(
     spec = _read_spec(folder/'model.json')
     weights = folder/'model.safetensors'
     if not weights.is_file(): raise InputError(f'{weights}: missing; copy it beside model.json or train again')
-    if hashlib.sha256(weights.read_bytes()).hexdigest() != spec.sha256: raise InputError(f'{weights}: does not match the digest in model.json; copy both files again')
-    try: model = _filled(spec, load_file(weights))
+    try:
+        shapes = _shapes(spec, weights)
+        if hashlib.sha256(weights.read_bytes()).hexdigest() != spec.sha256: raise InputError(f'{weights}: does not match the digest in model.json; copy both files again')
+        model = _filled(spec, load_file(weights), shapes)
+    except InputError: raise
     except (RuntimeError, SafetensorError, TypeError, ValueError):
         raise InputError(f"{folder}: the weights do not fit the architecture '{spec.arch}' that model.json names; take both files from one run") from None
     return model.eval().to(memory_format=torch.channels_last), spec
 
-def _filled(spec, weights):
-    "The network with `weights`; compared on the `meta` device first, where a model.json that asks for a huge network costs nothing"
-    with torch.device('meta'): shapes = {k:v.shape for k,v in spec.build().state_dict().items()}
-    if shapes != {k:v.shape for k,v in weights.items()}: raise ValueError('other shapes')
+def _shapes(spec, path):
+    "What the network's tensors look like; on the `meta` device, where a model.json that asks for a huge network costs nothing"
+    with torch.device('meta'): state = spec.build().state_dict()
+    # the file is read whole, so it may not be much larger than what it should hold
+    if path.stat().st_size > sum(v.numel()*v.element_size() for v in state.values()) + 2**20: raise ValueError('larger than the network')
+    return {k:(v.shape, v.dtype) for k,v in state.items()}
+
+def _filled(spec, weights, shapes):
+    "The network with `weights`"
+    if shapes != {k:(v.shape, v.dtype) for k,v in weights.items()}: raise ValueError('other shapes')
+    if not all(v.isfinite().all() for v in weights.values()): raise ValueError('not all numbers')
     model = spec.build()
     model.load_state_dict(weights)
     return model
@@ -99,7 +110,7 @@ def _checks(spec):
     yield 'vocab is not a list of distinct names', spec.vocab and all(isinstance(c, str) for c in spec.vocab) and len(set(spec.vocab)) == len(spec.vocab) <= 2**16
     yield 'size is not a height and a width', len(spec.size) == 2 and all(map(whole, spec.size))
     yield 'c_in is no number of channels', whole(spec.c_in, 16)
-    yield 'mean and std do not normalise', math.isfinite(spec.mean) and math.isfinite(spec.std) and spec.std > 0
+    yield 'mean and std do not normalise', -10 <= spec.mean <= 10 and 1e-4 < spec.std <= 10
     numbers = [v for a in spec.args.values() for v in (a if isinstance(a, list) else [a])]
     yield 'its arguments are no small numbers', len(numbers) < 100 and all(whole(v) or isinstance(v, float) and 0 <= v < 1 for v in numbers)
 

@@ -6,16 +6,16 @@
 __all__ = ['PROFILE_NAMES', 'COMMANDS', 'data_status', 'data_import', 'data_fetch', 'explore', 'q1', 'q2', 'q3', 'tsne', 'report',
            'run', 'evaluate', 'predict', 'usage', 'main']
 
-# %% ../nbs/41_cli.ipynb #dbcd3192
-import json, os, signal, sys, threading
+# %% ../nbs/41_cli.ipynb #391ba179
+import json, os, signal, sys, threading, warnings
 from contextlib import contextmanager
 from pathlib import Path
 
 from fastcore.script import Param, anno_parser
 
-from .core import InputError, Skipped, find_network, home, one_line, peak_memory, say
+from .core import InputError, Skipped, check_seed, find_network, home, one_line, peak_memory, say
 
-# %% ../nbs/41_cli.ipynb #dfc68325
+# %% ../nbs/41_cli.ipynb #16935424
 PROFILE_NAMES = ('smoke', 'quick', 'full')
 
 def _out(out): return Path(out) if out else home()/'reports'
@@ -31,6 +31,7 @@ def _where(data, roles, labels=''):
 def _seeds(seed, seeds):
     "The seeds of a command: each has records and networks of its own, so a run of many goes on after the last that was done"
     if seeds < 1: raise InputError(f'--seeds {seeds}: give 1 or more')
+    check_seed(seed); check_seed(seed+seeds-1)
     return range(seed, seed+seeds)
 
 def _check_profile(profile):
@@ -38,11 +39,11 @@ def _check_profile(profile):
 
 def _show(result, as_json, text):
     "Print a result: JSON for machines, `text` for people"
-    print(json.dumps(result, indent=1, default=lambda o: o.tolist() if hasattr(o, 'tolist') else str(o)) if as_json else text)
+    print(json.dumps(result, indent=1, default=lambda o: o.tolist() if hasattr(o, 'tolist') else str(o)) if as_json else '\n'.join(map(one_line, text.splitlines())))
 
 def _record_lines(records):
     "One line per record: name, accuracy where there is one, seconds"
-    acc = lambda r: f"{r.metrics['accuracy']:8.2%}" if 'accuracy' in r.metrics else ' '*8
+    acc = lambda r: f'{a:8.2%}' if isinstance(a := r.metrics.get('accuracy'), float) else ' '*8
     note = lambda r: '  before any MNIST image' if 'zero_shot' in r.metrics else '  uses clean labels' if r.metrics.get('uses_clean_labels') else ''
     return '\n'.join(f'{r.question:5} {r.name:20} {acc(r)} {r.seconds:8.1f} s{note(r)}' for r in records)
 
@@ -153,7 +154,7 @@ def q3(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
-# %% ../nbs/41_cli.ipynb #7c45163d
+# %% ../nbs/41_cli.ipynb #73c7031f
 def tsne(
     data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
     out:str='', # output folder, which holds the checkpoints; default: `reports`
@@ -165,11 +166,12 @@ def tsne(
     "t-SNE maps of MNIST's pixels and of what the trained networks see"
     from midas_task2.embed import tsne_records
     _check_profile(profile)
+    check_seed(seed)
     recs = tsne_records(_where(data, ('drawings','mnist_test')), _out(out), profile, seed, fresh)
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
-# %% ../nbs/41_cli.ipynb #1e31050a
+# %% ../nbs/41_cli.ipynb #b6b34dc1
 def report(
     out:str='', # output folder, which holds the records; default: `reports`
     kind:str='', # real or embedded; default: that of the newest record
@@ -193,6 +195,7 @@ def run(
 ):
     "Everything: the data, Q1, Q2, Q3, t-SNE, then the report"
     import contextlib, io, time
+    _check_profile(profile); _seeds(seed, seeds)
     start, same = time.perf_counter(), dict(data=data, out=out, seed=seed, profile=profile, fresh=fresh)
     with contextlib.redirect_stdout(io.StringIO()): # each part's own result; the whole is shown below
         recs = explore(**same) + [r for part in (q1, q2, q3) for r in part(**same, seeds=seeds)] + tsne(**same)
@@ -253,7 +256,7 @@ def _show_row(r, n, as_json):
     if as_json: print(('[' if n == 1 else ',') + '\n' + json.dumps(r), end='')
     elif 'error' not in r: print(one_line(r['file']), *(f'{one_line(c)} {p:.1%}' for c,p in zip(r['classes'], r['probabilities'])), sep='  ')
 
-# %% ../nbs/41_cli.ipynb #13553b35
+# %% ../nbs/41_cli.ipynb #8dd43530
 COMMANDS = {'run':run, 'q1':q1, 'q2':q2, 'q3':q3, 'explore':explore, 'tsne':tsne, 'report':report, 'evaluate':evaluate, 'predict':predict,
             'data status':data_status, 'data import':data_import, 'data fetch':data_fetch}
 
@@ -266,6 +269,7 @@ def main(
     argv:list=None # default: the process's arguments
 )->int: # exit code: 0; 2 for bad input, 3 when some pictures were skipped, 130 and 143 when it was interrupted or terminated
     "Run one command"
+    warnings.filterwarnings('ignore', message='.*torch.jit.script', category=FutureWarning) # of a library, while it is imported
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ('-h','--help'): print(usage()); return 0
     name = ' '.join(argv[:2]) if argv[0] == 'data' else argv[0]
@@ -276,7 +280,7 @@ def main(
         with _stoppable(): func(**{k:v for k,v in args.items() if k not in ('pdb','xtra')})
     except Skipped as e: return _fail(e, 3)
     except InputError as e: return _fail(e)
-    except KeyboardInterrupt as e: return _fail('stopped; run the same command again to go on', 143 if e.args else 130)
+    except KeyboardInterrupt as e: return _fail('stopped; run the same command again to go on (without --fresh, if it had that)', 143 if e.args else 130)
     except BrokenPipeError: return _quiet() # who read our output has seen enough, as `head` does
     except OSError as e: return _fail(f'{e.filename or name}: {e.strerror or e}; check that it exists, may be read or written, and that the disk has room')
     return 0

@@ -10,7 +10,7 @@ __all__ = ['LONGEST', 'RENDERINGS', 'IMAGE_SUFFIXES', 'FORMATS', 'MAX_PIXELS', '
            'writer_split', 'stratified_folds', 'writer_folds', 'hold_out', 'read_labels', 'class_of', 'labelled_files',
            'read_labelled', 'idx_pair', 'own_vocab', 'resolve_data', 'load_set']
 
-# %% ../nbs/04_datasets.ipynb #2e88866f
+# %% ../nbs/04_datasets.ipynb #358fe973
 import io, os, re, struct, threading, warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from .archives import Members
-from .core import InputError, atomic_path, digest_arrays, home, one_line, say
+from .core import InputError, atomic_path, check_seed, digest_arrays, home, one_line, say
 from .glyphs import VOCAB, Glyphs, corrupt, digits28
 from .sources import SourceFiles, locate, read_source
 
@@ -428,7 +428,7 @@ def writer_folds(
     from sklearn.model_selection import GroupKFold
     return list(GroupKFold(k, shuffle=True, random_state=seed).split(writers, groups=writers))
 
-# %% ../nbs/04_datasets.ipynb #14b95350
+# %% ../nbs/04_datasets.ipynb #bb484780
 def hold_out(
     s:ImageSet,
     split:str='stratified', # 'stratified' or 'writer'
@@ -438,7 +438,7 @@ def hold_out(
     "Hold out a share of every class, or of the writers"
     if split not in ('stratified', 'writer'): raise InputError(f"split '{split}' is not known; choose stratified or writer")
     if split == 'writer' and s.writers is None: raise InputError(f'{s.name}: says nothing about writers; use the stratified split')
-    if seed < 0: raise InputError(f'seed {seed} is negative; give 0 or more')
+    check_seed(seed)
     names = np.array(s.vocab)[s.targets] # a class that is too small is then reported by its name
     try: train, held = stratified_split(names, share, seed) if split == 'stratified' else writer_split(s.writers, share, seed)
     except InputError as e: raise InputError(f'{s.name}: {e}') from None

@@ -6,13 +6,11 @@
 __all__ = ['MAPS', 'MAP_POINTS', 'features', 'tsne', 'knn_agreement', 'plot_map', 'map_points', 'neighbours', 'map_record',
            'tsne_records']
 
-# %% ../nbs/23_embed.ipynb #29197230
-from pathlib import Path
-
+# %% ../nbs/23_embed.ipynb #0bda86d8
 import numpy as np
 
 from .checkpoint import Spec, load_checkpoint
-from .core import InputError, Record, find_network, run_once, save_figure
+from .core import InputError, Missing, Record, find_network, run_once, save_figure
 from .datasets import ImageSet, hold_out, load_set
 from .evaluate import forward_images
 
@@ -103,7 +101,7 @@ def map_points(
     idxs = np.arange(len(s))
     return s.subset(np.sort(np.random.default_rng(seed).choice(idxs, n, replace=False)) if len(idxs) > n else idxs)
 
-# %% ../nbs/23_embed.ipynb #d2a2b9e8
+# %% ../nbs/23_embed.ipynb #6fc911e5
 def neighbours(
     labels, # int [N]
     k:int=10 # at most
@@ -122,16 +120,16 @@ def map_record(
     fresh:bool=False # draw again even when the record is there
 )->Record:
     "The map of one network, or of the pixels: `metrics` knn_map, knn_features, knn_pixels; `tables` xy, labels, vocab"
-    net = None if name == 'mnist-pixels' else load_checkpoint(_network(name, where, out, seed))
+    net = None if name == 'mnist-pixels' else load_checkpoint(_network(name, where, out, seed, profile))
     s = map_points(where, net[1] if net else None, n, seed)
     if net: _check_fit(name, net[1], s)
     config = dict(perplexity=30, k=neighbours(s.targets), weights=net[1].sha256 if net else None, rendering=net[1].rendering if net else None)
     rec = Record('tsne', name, config, dict(points=s.describe()), seed, where['kind'], profile)
     return run_once(rec, out, lambda rec: _draw_map(rec, out, s, net), fresh)
 
-def _network(name, where, out, seed):
+def _network(name, where, out, seed, profile):
     question, run = MAPS[name]
-    return find_network(out, question=question, name=run, kind=where['kind'], seed=seed)
+    return find_network(out, question=question, name=run, kind=where['kind'], seed=seed, profile=profile)
 
 def _check_fit(name, spec, s):
     "Images of another size or with other classes than the network's would make a map of nonsense"
@@ -149,7 +147,7 @@ def _draw_map(rec, out, s, net):
     fig = plot_map(xy, s.targets, s.vocab).figure
     rec.figures = {'Map': save_figure(fig, out, f'tsne-{rec.name}-{rec.kind}-{rec.id}')}
 
-# %% ../nbs/23_embed.ipynb #e0bcb340
+# %% ../nbs/23_embed.ipynb #a49af6c7
 def tsne_records(
     where:dict, # from `resolve_data`
     out, # the output folder, which holds the networks
@@ -160,7 +158,7 @@ def tsne_records(
     "Maps of MNIST's pixels and of the networks that were trained"
     if profile not in MAP_POINTS: raise InputError(f"profile '{profile}' is not known; choose one of {', '.join(MAP_POINTS)}")
     def trained(name):
-        try: return _network(name, where, out, seed)
-        except InputError: return None
+        try: return _network(name, where, out, seed, profile)
+        except Missing: return None
     names = ['mnist-pixels', *filter(trained, MAPS)]
     return [map_record(n, where, out, MAP_POINTS[profile], profile, seed, fresh) for n in names]

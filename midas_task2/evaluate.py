@@ -103,7 +103,7 @@ def calibration_error(
     gap = np.bincount(b, conf-right, bins)
     return float(np.abs(gap).sum()/len(conf))
 
-# %% ../nbs/22_evaluate.ipynb #54856310
+# %% ../nbs/22_evaluate.ipynb #1f5afff8
 @torch.no_grad()
 def forward_images(
     net, # the model, or a part of it that takes images
@@ -114,7 +114,9 @@ def forward_images(
     device=None, # default: CUDA where there is one
     precision:str='auto' # 'bf16', 'fp32' or 'auto'
 )->np.ndarray: # float32, N rows
-    "What `net` says about rendered images, batch by batch"
+    "What `net` says about rendered images, batch by batch; raises `InputError` when it reads images of another size"
+    if tuple(images.shape[1:]) != tuple(spec.size) or spec.c_in != 1:
+        raise InputError(f"the network reads images of {'x'.join(map(str, spec.size))} with {spec.c_in} channel(s), not of {'x'.join(map(str, images.shape[1:]))} with one; choose another, or its own rendering")
     device = pick_device() if device is None else device
     net, out = net.to(device).eval(), []
     for x in torch.as_tensor(images).split(bs):
@@ -129,8 +131,10 @@ def predict_probs(
     images:np.ndarray, # uint8 [N, H, W]
     **kwargs # `bs`, `device`, `precision` of `forward_images`
 )->np.ndarray: # float32 [N, C], rows sum to 1
-    "Class probabilities for rendered images"
-    return forward_images(model, spec, images, lambda y: y.softmax(1), **kwargs)
+    "Class probabilities for rendered images; raises `InputError` when the network gives none"
+    probs = forward_images(model, spec, images, lambda y: y.softmax(1), **kwargs)
+    if not np.isfinite(probs).all(): raise InputError('the network answers with what is no number: its weights are damaged; train it again')
+    return probs
 
 def scores(
     probs:np.ndarray, # float [N, C]

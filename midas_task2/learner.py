@@ -38,7 +38,7 @@ from .datasets import ImageSet
 from .models import create_model, load_body, splitter
 from .resume import Resume
 
-# %% ../nbs/20_learner.ipynb #af416dde
+# %% ../nbs/20_learner.ipynb #1ad54a72
 class TensorSet:
     "An `ImageSet` as tensors: items `(image, target)` and batches of them"
     def __init__(self,
@@ -60,7 +60,11 @@ class TensorSet:
 
 class TensorDL(TfmdDL):
     "A fastai data loader whose batch is one tensor index"
-    def __init__(self, dataset, bs=64, **kwargs):
+    def __init__(self,
+        dataset, # a `TensorSet`
+        bs:int=64, # images in a batch
+        **kwargs # as fastai's `TfmdDL`
+    ):
         super().__init__(dataset, bs=bs, **{**kwargs, 'num_workers':0})
         self.start = 0, noop
 
@@ -114,7 +118,7 @@ def make_dls(
     valid_dl = TensorDL(sets[1], bs=max(bs, 256), after_batch=tfms)
     return TensorDataLoaders(train_dl, valid_dl, device=pick_device() if device is None else device)
 
-# %% ../nbs/20_learner.ipynb #db7ed51e
+# %% ../nbs/20_learner.ipynb #b4d9dec1
 def pick_precision(
     device # a torch device
 )->str: # 'bf16' or 'fp32'
@@ -146,12 +150,13 @@ class Precision(Callback):
         def leave(*_): # also when the model raises, or the user interrupts it
             ctx.__exit__(None, None, None)
             handle.remove()
+            enter.remove()
+        enter = self.model.register_forward_pre_hook(lambda *_: ctx.__enter__() and None)
         handle = self.model.register_forward_hook(leave, always_call=True)
-        ctx.__enter__()
 
     def after_pred(self): self.learn.pred = self.pred.float()
 
-# %% ../nbs/20_learner.ipynb #7d9eec91
+# %% ../nbs/20_learner.ipynb #c9078a14
 class History(Callback):
     "Rows per epoch, a finer validation curve, and a clock that counts training only"
     order, _stateattrs = 60, ('epochs','curve','seconds') # after the Recorder; what `Resume` keeps
@@ -167,8 +172,9 @@ class History(Callback):
     def after_train(self): self.seconds += time.perf_counter()-self.start
 
     def after_batch(self):
-        if not (self.training and self.every) or (self.train_iter % self.every): return
-        self.after_train()
+        if not self.training: return
+        self.after_train(); self.before_train() # so that a state saved now knows all the seconds
+        if not self.every or self.train_iter % self.every: return
         acc = plain_accuracy(self.model, self.dls.valid)
         self.curve.append(dict(batch=self.train_iter, images=self.train_iter*self.dls.train.bs, seconds=round(self.seconds,2), accuracy=acc))
         self.model.train()

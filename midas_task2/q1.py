@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['CONFIG', 'PROFILES', 'EMBEDDED', 'lr_curve', 'run_q1', 'show_images', 'show_augmented']
 
-# %% ../nbs/30_q1.ipynb #a5350f18
+# %% ../nbs/30_q1.ipynb #5c3113d7
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from fastcore.basics import noop
 
 from .augment import Augment
 from .checkpoint import save_checkpoint
-from .core import Record, network_folder, run_once, save_figure, work_folder
+from .core import InputError, Record, network_folder, one_line, plain_text, run_once, save_figure, work_folder
 from .datasets import ImageSet, hold_out, load_set
 from .evaluate import add_scores, predict_probs, spec_of
 from .learner import build_learner, train_learner
@@ -25,18 +26,18 @@ CONFIG = dict(model='compact', rendering='page', split='stratified', held_out=.2
 PROFILES = dict(smoke=dict(epochs=8), quick={}, full=dict(epochs=100))
 EMBEDDED = dict(epochs=16) # simulated writers are easier to read than real ones
 
-# %% ../nbs/30_q1.ipynb #e6a1492e
+# %% ../nbs/30_q1.ipynb #08900ba7
 def lr_curve(
-    learn # a fastai `Learner`; its weights are restored
+    learn # a fastai `Learner`; its weights are spoilt
 )->dict: # `lrs`, `losses`, `valley`
     "What fastai's `lr_find` sees"
     with tempfile.TemporaryDirectory() as d, learn.no_logging():
-        learn.model_dir = d # where fastai keeps the weights meanwhile
+        learn.model_dir, learn.save = d, noop # nobody needs the weights afterwards
         valley = learn.lr_find(show_plot=False).valley
     r = learn.recorder
     return dict(lrs=[float(f'{v:.3g}') for v in r.lrs], losses=[round(float(v),4) for v in r.losses], valley=float(valley))
 
-# %% ../nbs/30_q1.ipynb #dfd162b4
+# %% ../nbs/30_q1.ipynb #7130a365
 def run_q1(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder
@@ -55,7 +56,9 @@ def run_q1(
     return run_once(rec, out, lambda r: _train_q1(r, s, out, device), fresh, network=True)
 
 def _train_q1(rec, s, out, device):
+    if len(s.vocab) < 2: raise InputError(one_line(f"{s.name}: only one class, '{s.vocab[0]}'; put the pictures into a folder for each class, or give a table of labels"))
     train, held = hold_out(s, rec.config['split'], rec.config['held_out'], rec.seed)
+    if not train.images.any(): raise InputError(f'{s.name}: every picture is blank; check what they show')
     learn, history = train_learner(rec.config, train, held, rec.seed, device=device, title=f"q1 {rec.config['model']}", state=work_folder(rec, out))
     rec.history, rec.metrics['train_seconds'] = history.epochs, round(history.seconds, 2)
     # after the training, which a killed run does not repeat
@@ -78,7 +81,7 @@ def _picture(rec, probs, train, held, out):
     titles = [f'{held.vocab[held.targets[i]]} as {held.vocab[pred[i]]}, {sure[i]:.0%}' for i in worst]
     if len(worst): rec.figures['Surest mistakes'] = save_figure(show_images(held.images[worst], titles), out, f'{name}-mistakes')
 
-# %% ../nbs/30_q1.ipynb #3c43482d
+# %% ../nbs/30_q1.ipynb #28811687
 def show_images(
     images:np.ndarray, # [N, H, W]
     titles, # one string each
@@ -91,7 +94,7 @@ def show_images(
     for ax in axs.flat: ax.axis('off')
     for ax, img, title in zip(axs.flat, images, titles):
         ax.imshow(img, cmap='gray_r')
-        ax.set_title(title, fontsize=7)
+        ax.set_title(plain_text(title), fontsize=7)
     return fig
 
 def show_augmented(

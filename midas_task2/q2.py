@@ -85,7 +85,7 @@ def time_to(
     for p in curve:
         if p['accuracy'] >= level: return dict(epochs=round(p['images']/n, 3), seconds=p['seconds'])
 
-# %% ../nbs/31_q2.ipynb #65b07a34
+# %% ../nbs/31_q2.ipynb #9413d395
 STARTS = ('scratch', 'pretrained')
 
 def run_mnist(
@@ -101,9 +101,9 @@ def run_mnist(
     "Train on MNIST from one start; leaves its network in `OUT/models`"
     train, valid = mnist_split(load_set('mnist_train', where), seed)
     test = load_set('mnist_test', where)
-    drawn = dict(question='q2', name='pretrain', seed=seed, kind=where['kind'])
+    drawn = dict(question='q2', name='pretrain', seed=seed, kind=where['kind'], profile=profile)
     body, parent = load_checkpoint(find_network(out, **drawn)) if start == 'pretrained' else (None, None)
-    config = {k:v for k,v in q2_config(where, profile, **changes).items() if k != 'pretrain'} | dict(start=parent.record if parent else 'random')
+    config = {k:v for k,v in q2_config(where, profile, **changes).items() if k != 'pretrain'} | (dict(start=parent.record, weights=parent.sha256) if parent else dict(start='random'))
     rec = Record('q2', start, config, dict(train=train.describe(), valid=valid.describe(), test=test.describe()), seed, where['kind'], profile)
 
     def work(rec):

@@ -95,13 +95,13 @@ def q3_config(
     small = SMALL[method] if where['kind'] == 'embedded' and profile == 'quick' else {}
     return {**CONFIG, **METHODS[method], **PROFILES[profile].get(method, {}), **small, **changes}
 
-# %% ../nbs/32_q3.ipynb #685c3b2c
-def _parts(where, out, config, method, seed):
+# %% ../nbs/32_q3.ipynb #eef36b21
+def _parts(where, out, config, method, seed, profile):
     "Training and validation set with the labels this method may see, the MNIST test set, and what the record says of them"
     task3, test = load_set('task3', where), load_set('mnist_test', where)
     data = dict(task3=task3.describe(), test=test.describe())
     train, valid = (task3.subset(i) for i in stratified_split(task3.targets, config['held_out'], seed))
-    if method == 'oracle': train = relabel(train, find_network(out, question='q2', name='scratch', seed=seed, kind=where['kind']))
+    if method == 'oracle': train = relabel(train, find_network(out, question='q2', name='scratch', seed=seed, kind=where['kind'], profile=profile))
     return train, valid, test, data
 
 def relabel(
@@ -116,7 +116,7 @@ def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
-# %% ../nbs/32_q3.ipynb #e5caaaa9
+# %% ../nbs/32_q3.ipynb #6764f7c8
 def run_method(
     method:str, # a key of `METHODS`
     start:str, # 'scratch' or 'q1'
@@ -130,10 +130,10 @@ def run_method(
 )->Record:
     "Train on mnistTask3 by one method from one start, test on MNIST; leaves its network in `OUT/models`"
     config = q3_config(method, where, profile, **changes)
-    drawn = dict(question='q1', name=config['model'], seed=seed, kind=where['kind'])
+    drawn = dict(question='q1', name=config['model'], seed=seed, kind=where['kind'], profile=profile)
     body, parent = load_checkpoint(find_network(out, **drawn)) if start == 'q1' else (None, None)
-    config['start'] = parent.record if parent else 'random'
-    train, valid, test, data = _parts(where, out, config, method, seed)
+    config.update(dict(start=parent.record, weights=parent.sha256) if parent else dict(start='random'))
+    train, valid, test, data = _parts(where, out, config, method, seed, profile)
     rec = Record('q3', f'{method}-{start}', config, data, seed, where['kind'], profile)
 
     def work(rec):
@@ -153,7 +153,7 @@ def _score(rec, model, spec, valid, test, read=lambda probs: probs):
     rec.metrics.update(estimate=est['accuracy'], estimate_low=est['low'], estimate_high=est['high'], agreement=z['agreement'], agreement_z=z['z'])
     add_scores(rec, final, test)
 
-# %% ../nbs/32_q3.ipynb #d5b64c6c
+# %% ../nbs/32_q3.ipynb #9682c176
 def run_argmin(
     start:str, # 'scratch' or 'q1'
     where:dict, # from `resolve_data`
@@ -163,9 +163,9 @@ def run_argmin(
     fresh:bool=False # run even when the record is there
 )->Record:
     "Read the plainly trained network the other way round: the least likely class"
-    model, spec = load_checkpoint(find_network(out, question='q3', name=f'plain-{start}', seed=seed, kind=where['kind']))
-    _, valid, test, data = _parts(where, out, spec.card, 'plain', seed)
-    rec = Record('q3', f'argmin-{start}', dict(network=spec.record), data, seed, where['kind'], profile, metrics=dict(uses_clean_labels=False))
+    model, spec = load_checkpoint(find_network(out, question='q3', name=f'plain-{start}', seed=seed, kind=where['kind'], profile=profile))
+    _, valid, test, data = _parts(where, out, spec.card, 'plain', seed, profile)
+    rec = Record('q3', f'argmin-{start}', dict(network=spec.record, weights=spec.sha256), data, seed, where['kind'], profile, metrics=dict(uses_clean_labels=False))
     return run_once(rec, out, lambda r: _score(r, model, spec, valid, test, argmin_probs), fresh)
 
 def run_q3(

@@ -7,27 +7,27 @@ __all__ = ['PARENTS', 'Q2_NAMES', 'Q3_METHODS', 'STARTS', 'TITLES', 'COLOURS', '
            'KNN', 'TEMPLATES', 'SECTIONS', 'MAKERS', 'choose_records', 'by_name', 'mixed_settings', 'seed_values',
            'spread', 'number', 'millions', 'duration', 'difference', 'points', 'last_row', 'q1_table', 'confused_table',
            'reached', 'q2_column', 'q2_table', 'q3_table', 'as_table', 'data_tables', 'even_digits', 'plain',
-           'record_table', 'look', 'plain_text', 'draw_lines', 'zoom', 'plot_history', 'plot_curve', 'plot_lr_find',
-           'plot_confusion', 'class_ticks', 'write_counts', 'plot_given_true', 'plot_folders', 'class_colours',
-           'plot_tsne', 'tsne_table', 'data_uri', 'inline', 'picture', 'saved_picture', 'saved_pictures',
-           'main_network', 'q1_facts', 'q1_pictures', 'q1_section', 'finding', 'common_level', 'q2_facts', 'q2_section',
-           'titled', 'q3_facts', 'label_facts', 'q3_section', 'tsne_section', 'data_section', 'largest_peak', 'about',
-           'cards', 'write_report']
+           'record_table', 'look', 'draw_lines', 'zoom', 'plot_history', 'plot_curve', 'plot_lr_find', 'plot_confusion',
+           'class_ticks', 'write_counts', 'plot_given_true', 'plot_folders', 'class_colours', 'plot_tsne', 'tsne_table',
+           'data_uri', 'inline', 'picture', 'saved_picture', 'saved_pictures', 'main_network', 'q1_facts',
+           'q1_pictures', 'q1_section', 'finding', 'common_level', 'q2_facts', 'q2_section', 'titled', 'q3_facts',
+           'label_facts', 'q3_section', 'tsne_section', 'data_section', 'largest_peak', 'about', 'cards',
+           'write_report']
 
-# %% ../nbs/40_report.ipynb #a6c0cb49
-import base64, io, math, re
+# %% ../nbs/40_report.ipynb #4e285915
+import base64, io, math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jinja2 import DictLoader, Environment, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError
 from matplotlib import colormaps, rc_context
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from .core import InputError, Record, load_records, write_text
+from .core import InputError, Record, load_records, plain_text, write_text
 from .embed import plot_map
 from .evaluate import mean_interval
 
@@ -264,7 +264,7 @@ def record_table(
     t.attrs['text'] = ['data']
     return t.set_index('record')
 
-# %% ../nbs/40_report.ipynb #db4e3388
+# %% ../nbs/40_report.ipynb #47a5e7f3
 COLOURS = dict(compact='#0072B2', pretrained='#0072B2', scratch='#D55E00', pretrain='#8c6d31', plain='#7f7f7f', argmin='#E69F00', scl_nl='#009E73', oracle='#CC79A7')
 PALETTE = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#4d4d4d')
 STYLE = {'axes.spines.top':False, 'axes.spines.right':False, 'axes.grid':True, 'grid.color':'#e6e6e6', 'axes.edgecolor':'#888888', 'axes.axisbelow':True,
@@ -277,10 +277,6 @@ def look(
     method, _, start = name.partition('-')
     colour = COLOURS.get(method) or PALETTE[sum(name.encode()) % len(PALETTE)]
     return dict(color=colour, linestyle='--' if start == 'q1' else '-', label=plain_text(name))
-
-def plain_text(s)->str:
-    "`s` with nothing in it that matplotlib takes for mathematics, or for 'not in the legend'"
-    return re.sub(r'^_+', '', str(s)).replace('$', r'\$')
 
 # %% ../nbs/40_report.ipynb #02db87fe
 AXES = dict(epoch='epoch', seconds='seconds of training', images='training images seen (thousands)', accuracy='validation accuracy (%)',
@@ -466,7 +462,7 @@ def picture(
         return inline(fig, kind)
     with rc_context(STYLE): return dict(srcs=[panel(p) for p in plots], caption=caption)
 
-# %% ../nbs/40_report.ipynb #2d71f3b7
+# %% ../nbs/40_report.ipynb #4e447267
 def saved_picture(
     path:Path, # an image file
     title:str,
@@ -474,9 +470,10 @@ def saved_picture(
 )->dict: # `srcs` and `caption`, or `note`
     "A saved picture for the page"
     try:
+        if Path(path).exists() and not Path(path).is_file(): raise OSError('no ordinary file')
         data = Path(path).read_bytes()
-        img = Image.open(io.BytesIO(data)); img.load()
-    except (OSError, Image.DecompressionBombError) as e:
+        img = Image.open(io.BytesIO(data), formats=('PNG','JPEG')); img.load() # no PostScript, which is a program
+    except Exception as e: # a decoder of foreign content may raise anything
         why = 'is missing' if isinstance(e, FileNotFoundError) else 'cannot be read'
         return dict(note=f'{title}: the picture {Path(path).name} {why}; run the experiment again with --fresh to draw it')
     if len(data) <= limit and img.format in ('PNG', 'JPEG'): return dict(srcs=[data_uri(data, f'image/{img.format.lower()}')], caption=title)
@@ -763,7 +760,7 @@ def about(records)->dict: # `kind`, `table`, `commands`, `versions`, `records`
     versions = ', '.join(f'{k} {v}' for k,v in (last.environment.get('versions') or {}).items() if v)
     return dict(kind=last.kind, table=t, commands=list(dict.fromkeys(r.command for r in records if r.command)), versions=versions or 'not recorded', records=record_table(records))
 
-# %% ../nbs/40_report.ipynb #811c40df
+# %% ../nbs/40_report.ipynb #d9f04dfd
 def cards(
     found:dict # sections that have records, from `MAKERS`
 )->list: # dicts `title`, `value`, `note`
@@ -783,10 +780,9 @@ def write_report(
 )->Path: # `out/index.html`
     "Write the self-contained page, atomically; raises `InputError` when there are no records, or they do not hold what a record holds"
     records = choose_records(out, kind, profile)
-    try: page = _page(records, out)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+    try: return write_text(Path(out)/'index.html', _page(records, out))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, TemplateError) as e:
         raise InputError(f'{out}: a record does not hold what the report reads ({type(e).__name__}: {e}); delete what was changed by hand, and run it again') from e
-    return write_text(Path(out)/'index.html', page)
 
 def _page(records, out):
     found = {q:make(records, out) for q,make in MAKERS.items() if by_name(records, q)}

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['pack', 'unpack', 'save_state', 'load_state', 'rng_state', 'set_rng_state', 'Resume']
 
-# %% ../nbs/15_resume.ipynb #7e86a874
-import hashlib, json, random, time
+# %% ../nbs/15_resume.ipynb #5b2423a4
+import hashlib, json, random, re, time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .core import InputError, atomic_path, code_version, digest_json, say
+from .core import InputError, atomic_path, code_version, digest_arrays, digest_json, say
 
 # %% ../nbs/15_resume.ipynb #c98cfa6c
 _DTYPES = {str(t)[6:]:t for t in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.bool)}
@@ -48,7 +48,7 @@ def unpack(
     if 'tuple' in o: return tuple(unpack(v, tensors) for v in o['tuple'])
     return {unpack(k, tensors):unpack(v, tensors) for k,v in o['dict']}
 
-# %% ../nbs/15_resume.ipynb #08a5ecb5
+# %% ../nbs/15_resume.ipynb #1e7a37df
 def _digest(text, tensors):
     h = hashlib.sha256(text.encode())
     for k in sorted(tensors): h.update(tensors[k].reshape(-1).view(torch.uint8).numpy())
@@ -77,7 +77,7 @@ def _read_state(path):
         with safe_open(path, 'pt') as f: meta, tensors = f.metadata(), {k:f.get_tensor(k) for k in f.keys()}
         if meta['digest'] != _digest(meta['state'], tensors): raise ValueError('its digest is another')
         return unpack(json.loads(meta['state']), tensors), int(meta['serial'])
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as e: say(f'{path}: damaged ({type(e).__name__}), not used')
+    except (OSError, SafetensorError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e: say(f'{path}: damaged ({type(e).__name__}), not used')
 
 # %% ../nbs/15_resume.ipynb #591c2da1
 def rng_state()->dict:
@@ -95,7 +95,7 @@ def set_rng_state(
     torch.set_rng_state(state['torch'])
     if state['cuda']: torch.cuda.set_rng_state_all(state['cuda'])
 
-# %% ../nbs/15_resume.ipynb #4c9d9bd7
+# %% ../nbs/15_resume.ipynb #2314d38a
 def _state_attrs(cb):
     return ('hps',) if cb.name == 'param_scheduler' else getattr(type(cb), '_stateattrs', ())
 
@@ -114,14 +114,20 @@ class Resume(Callback):
     def before_fit(self):
         self.saved, self.cost, self.done, self.complained = time.perf_counter(), 0., 0, False
         self.state, self.serial = load_state(self.folder)
-        if self.state and self.state['run'] != self._run():
+        self.asked = self._asked()
+        if self.state and not (isinstance(self.state, dict) and self.state.get('run') == self.asked):
             say(f'{self.folder}: made by another run, or by other code; starting afresh')
             self.state = None
 
-    def _run(self):
-        "What must be the same for a state to be of use"
+    def _asked(self):
+        "What must be the same for a state to be of use: code, budget, schedule, optimizer, loss, network, data"
         shapes = [(k, list(v.shape)) for k,v in self.model.state_dict().items()]
-        return digest_json([code_version()['digest'], torch.__version__, self.n_epoch, len(self.dls.train), shapes])
+        scheds = next((cb.scheds for cb in self.learn.cbs if cb.name == 'param_scheduler'), {})
+        rates = {k:[np.asarray(f(p)).tolist() for p in (0., .2, .5, 1.)] for k,f in scheds.items()}
+        data = [a for d in (self.dls.train.dataset, self.dls.valid.dataset) for a in (getattr(d, 'x', None), getattr(d, 'y', None)) if isinstance(a, Tensor)]
+        asked = [code_version()['digest'], torch.__version__, self.n_epoch, len(self.dls.train), shapes, rates, self.opt.hypers,
+                 re.sub('0x[0-9a-f]+', '', str(self.learn.loss_func)), digest_arrays(*(a.numpy() for a in data))]
+        return digest_json(asked)
 
     def before_epoch(self):
         if not self.state: return
@@ -150,7 +156,7 @@ class Resume(Callback):
     def _save(self, epoch, done, order):
         start, rec = time.perf_counter(), self.recorder
         self.serial += 1
-        state = dict(run=self._run(), epoch=epoch, done=done, order=order, rng=rng_state(), pct_train=self.pct_train, train_iter=self.train_iter,
+        state = dict(run=self.asked, epoch=epoch, done=done, order=order, rng=rng_state(), pct_train=self.pct_train, train_iter=self.train_iter,
                      model=self.model.state_dict(), opt=self.opt.state_dict(), smooth=(rec.smooth_loss.count, rec.smooth_loss.val),
                      cbs={cb.name:{a:getattr(cb, a) for a in _state_attrs(cb)} for cb in self.learn.cbs})
         try: save_state(self.folder, state, self.serial)

@@ -16,6 +16,7 @@ def instrumented():
         Image.init()
     return atheris
 
+ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 20 # seconds a reader may take for one small file
 WORK = Path(tempfile.mkdtemp(prefix='fuzz-'))
 atexit.register(shutil.rmtree, WORK, ignore_errors=True)
@@ -49,19 +50,46 @@ def read_spec(data):
     from midas_task2.checkpoint import load_checkpoint
     put('model.safetensors', SAMPLES['weights'][0])
     put('model.json', data)
-    load_checkpoint(WORK)
+    see(*load_checkpoint(WORK))
 
 def read_weights(data):
     from midas_task2.checkpoint import load_checkpoint
     put('model.safetensors', data)
     # the digest is right, so that the reader gets to the content
     put('model.json', json.dumps(json.loads(SAMPLES['spec'][0]) | dict(sha256=hashlib.sha256(data).hexdigest())).encode())
-    load_checkpoint(WORK)
+    see(*load_checkpoint(WORK))
+
+def see(model, spec):
+    "What a network that could be read says must be probabilities"
+    import numpy as np
+    from midas_task2.evaluate import predict_probs
+    assert np.isfinite(predict_probs(model, spec, np.zeros((1, 28, 28), np.uint8), precision='fp32')).all()
 
 def read_state(data):
-    from midas_task2.resume import load_state
+    "Weights as mutated bytes, or a state in JSON whose digest is right"
+    from safetensors.torch import save_file
+    from midas_task2.resume import _digest, load_state
     put('state-0.safetensors', data)
+    if data[:1] == b'{' and (text := data.decode(errors='ignore')).isprintable():
+        save_file({}, WORK/'state-0.safetensors', metadata=dict(state=text, serial='1', digest=_digest(text, {})))
     load_state(WORK)
+
+def read_report(data):
+    "A record that is well-formed and has the right id, but holds anything"
+    from midas_task2.core import Record, load_json
+    from midas_task2.report import write_report
+    out = WORK/'out'
+    shutil.rmtree(out, ignore_errors=True); (out/'records').mkdir(parents=True)
+    p = put('out/records/x.json', json.dumps(scrambled(json.loads(SAMPLES['report'][data[0] % len(SAMPLES['report'])]), random.Random(data))).encode())
+    rec = load_json(Record, p, 'record', '')
+    p.write_text(json.dumps(json.loads(p.read_text()) | dict(id=rec.id)))
+    write_report(out)
+
+def scrambled(o, rng):
+    "`o` with a few of its values replaced"
+    if rng.random() < .03: return rng.choice([None, '<script>', -1, 1e308, float('nan'), [], {}, [[]], True, 10**30])
+    if isinstance(o, dict): return {k:scrambled(v, rng) for k,v in o.items()}
+    return [scrambled(v, rng) for v in o] if isinstance(o, list) and len(o) < 50 else o
 
 def read_cache(data):
     from midas_task2.datasets import cached_set
@@ -69,7 +97,8 @@ def read_cache(data):
     assert cached_set('key', lambda: DIGITS, WORK).digest == DIGITS.digest
 
 READERS = dict(zip=read_archive, tar=read_archive, targz=read_archive, image=read_picture, idx=read_idx, table=read_table,
-               record=read_record, spec=read_spec, weights=read_weights, state=read_state, cache=read_cache)
+               record=read_record, spec=read_spec, weights=read_weights, state=read_state, cache=read_cache, report=read_report)
+SLOW = dict(report=50) # readers that get so many times fewer files
 
 def zipped():
     f = io.BytesIO()
@@ -99,7 +128,7 @@ def samples():
     import numpy as np, torch
     from midas_task2.checkpoint import Spec, save_checkpoint
     from midas_task2.core import Record, save_record
-    from midas_task2.resume import rng_state, save_state
+    from midas_task2.resume import pack, rng_state, save_state
     from midas_task2.datasets import cached_set
     spec = Spec('compact', list('abc'), [28,28], .1, .3, 'mnist_style', args=dict(widths=[4,4,4,4]))
     save_checkpoint(WORK, spec.build(), spec)
@@ -109,7 +138,8 @@ def samples():
     file = lambda n: [(WORK/n).read_bytes()]
     return dict(zip=[zipped()], tar=[tarred()], targz=[gzip.compress(tarred())], image=list(pictures()), idx=[b'\0\0\x08\x03'+np.array([2,3,3], '>i4').tobytes()+bytes(18)],
                 table=[b'file,label\na/1.png,A\n"b c.png",\xc3\xbc\n'], record=[record.read_bytes()], spec=file('model.json'), weights=file('model.safetensors'),
-                state=file('state-0.safetensors'), cache=file('key.npz'))
+                state=[*file('state-0.safetensors'), json.dumps(pack(dict(run='x', epoch=1, done=0, rng=(1, None), opt={0:dict(step=torch.tensor(3.))}), {})).encode()], cache=file('key.npz'),
+                report=[p.read_bytes() for p in sorted((ROOT/'reports'/'real-quick'/'records').glob('*.json'))])
 
 def setup():
     global SAMPLES, DIGITS
@@ -145,7 +175,7 @@ def with_hypothesis(readers, runs):
     from hypothesis import HealthCheck, given, settings, strategies as st
     for reader in readers:
         read = []
-        @settings(max_examples=runs, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=max(1, runs//SLOW.get(reader, 1)), deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
         @given(st.integers(0, 2**32))
         def check(seed):
             rng = random.Random(seed)

@@ -6,9 +6,9 @@ import argparse, contextlib, hashlib, json, os, random, shutil, signal, subproce
 from collections import Counter
 from pathlib import Path
 
-JOBS = dict( # name -> the command, and the seconds after its start between which it is interrupted
-    run=('run --data embedded --profile smoke', 5, 20),
-    small=('q1 --data {data} --epochs 80', 5, 20))
+JOBS = dict(run='run --data embedded --profile smoke', small='q1 --data {data} --epochs 80')
+EARLIEST, LATEST = 5, 20 # seconds after the start of a process, if the whole run takes that long
+PATIENCE = 900 # seconds for the process that is left alone at the end
 FAULTS = ['kill']*5 + ['write']*7 + ['term']*2 + ['int']*2 # `write`: SIGKILL as soon as a file is being written
 DISK_FAULTS = ['full']*2 + ['readonly']*2
 TIMES = ('seconds', 'created', 'environment', 'command', 'card') # what two equal runs do not share
@@ -28,7 +28,7 @@ def leftovers(out):
     return [str(p.relative_to(out)) for p in out.rglob('*') if p.name.endswith(('.part','.lock')) or p.name.startswith('work-')]
 
 def start(job, out, data, log):
-    command = [sys.executable, '-c', 'import sys; from midas_task2.cli import main; sys.exit(main())', *JOBS[job][0].format(data=data).split(), '--out', str(out)]
+    command = [sys.executable, '-c', 'import sys; from midas_task2.cli import main; sys.exit(main())', *JOBS[job].format(data=data).split(), '--out', str(out)]
     return subprocess.Popen(command, stdout=log, stderr=log)
 
 def drawings(folder):
@@ -78,17 +78,18 @@ def suffer(process, fault, out):
     if fault == 'readonly': subprocess.run(['mount', '-o', 'remount,rw', out])
     ballast.unlink(missing_ok=True)
 
-def chain(job, data, root, rng, kills, log):
+def chain(job, data, root, moment, rng, kills, log):
     "One run, interrupted until it is done or `kills` is used up: its faults, outcome, leftovers"
     struck, out = [], root/'out'
+    shutil.rmtree(root/'home', ignore_errors=True) # the cache is written anew, and interrupted too
     with disk(out, 40) as mounted:
         while len(struck) < kills:
             fault = rng.choice(FAULTS + (DISK_FAULTS if mounted else []))
             process = start(job, out, data, log)
-            if not strike(process, fault, out, rng.uniform(*JOBS[job][1:])): break
+            if not strike(process, fault, out, moment()): break
             struck.append(fault)
         process = start(job, out, data, log)
-        return struck, process.wait(), outcome(out), leftovers(out)
+        return struck, process.wait(PATIENCE), outcome(out), leftovers(out) + leftovers(root/'home')
 
 def main(args):
     rng, struck, bad, began = random.Random(args.seed), Counter(), 0, time.time()
@@ -97,10 +98,11 @@ def main(args):
         os.environ['MIDAS_TASK2_HOME'] = str(root/'home')
         drawings(root/'data')
         assert start(args.job, root/'whole', root/'data', log).wait() == 0, (root/'log').read_text()
-        want = outcome(root/'whole')
-        print(f'left alone: {len(want)} files, {time.time()-began:.0f} s', flush=True)
+        want, took = outcome(root/'whole'), time.time()-began
+        moment = lambda: rng.uniform(min(EARLIEST, took/3), min(LATEST, took))
+        print(f'left alone: {len(want)} files, {took:.0f} s', flush=True)
         while (n := sum(struck.values())) < args.kills:
-            faults, rc, got, left = chain(args.job, root/'data', root, rng, args.kills-n, log)
+            faults, rc, got, left = chain(args.job, root/'data', root, moment, rng, args.kills-n, log)
             shutil.rmtree(root/'out', ignore_errors=True)
             struck.update(faults)
             differ = sorted(k for k in want.keys() | got.keys() if want.get(k) != got.get(k))
@@ -110,9 +112,9 @@ def main(args):
             if not faults and not wrong: continue
         text = (root/'log').read_text()
     total, traces = sum(struck.values()), text.count('Traceback')
-    result = dict(job=JOBS[args.job][0], interruptions=total, faults=dict(struck), same=total-bad, tracebacks=traces, files=len(want), seconds=round(time.time()-began))
+    result = dict(job=JOBS[args.job], interruptions=total, faults=dict(struck), same=total-bad, tracebacks=traces, files=len(want), seconds=round(time.time()-began))
     print(json.dumps(result))
-    if traces: print(text[-3000:])
+    if traces: print(text[text.index('Traceback'):][:4000])
     from midas_task2.core import environment
     if args.json: Path(args.json).write_text(json.dumps(dict(result, seed=args.seed, environment=environment()), indent=1)+'\n')
     return bad == 0 and not traces
