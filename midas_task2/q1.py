@@ -37,7 +37,7 @@ def lr_curve(
     r = learn.recorder
     return dict(lrs=[float(f'{v:.3g}') for v in r.lrs], losses=[round(float(v),4) for v in r.losses], valley=float(valley))
 
-# %% ../nbs/30_q1.ipynb #7130a365
+# %% ../nbs/30_q1.ipynb #8393486a
 def run_q1(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder
@@ -56,7 +56,7 @@ def run_q1(
     return run_once(rec, out, lambda r: _train_q1(r, s, out, device), fresh, network=True)
 
 def _train_q1(rec, s, out, device):
-    if len(s.vocab) < 2: raise InputError(one_line(f"{s.name}: only one class, '{s.vocab[0]}'; put the pictures into a folder for each class, or give a table of labels"))
+    if len(np.unique(s.targets)) < 2: raise InputError(one_line(f"{s.name}: only one class, '{s.vocab[s.targets[0]]}'; put the pictures into a folder for each class, or give a table of labels"))
     train, held = hold_out(s, rec.config['split'], rec.config['held_out'], rec.seed)
     if not train.images.any(): raise InputError(f'{s.name}: every picture is blank; check what they show')
     learn, history = train_learner(rec.config, train, held, rec.seed, device=device, title=f"q1 {rec.config['model']}", state=work_folder(rec, out))
