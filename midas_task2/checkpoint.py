@@ -25,7 +25,7 @@ PICKLES = ('.pkl','.pth','.pt')
 def _refusal(path):
     return f'{path}: a pickle can run any code when it is read; use a folder with model.json, or see `load_pickle` for a file that you made yourself'
 
-# %% ../nbs/21_checkpoint.ipynb #3d25a353
+# %% ../nbs/21_checkpoint.ipynb #6ecd2cca
 @dataclass
 class Spec:
     "What `model.json` says"
@@ -60,6 +60,7 @@ def save_checkpoint(
     write_text(folder/'model.json', json.dumps(dict(format=1, **asdict(spec)), indent=1))
     return folder
 
+# %% ../nbs/21_checkpoint.ipynb #08105fea
 def load_checkpoint(
     folder:Path|str # holds `model.json` and `model.safetensors`
 )->tuple: # network in evaluation mode, `Spec`
@@ -92,6 +93,7 @@ def _filled(spec, weights, shapes):
     model.load_state_dict(weights)
     return model
 
+# %% ../nbs/21_checkpoint.ipynb #f3eff2b2
 def _read_spec(path):
     if path.parent.suffix in PICKLES: raise InputError(_refusal(path.parent))
     if not path.is_file(): raise InputError(f'{path}: no checkpoint here; train one with `midas_task2 q1`, or name a folder that holds model.json')

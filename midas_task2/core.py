@@ -59,7 +59,7 @@ def home()->Path: # the folder that holds `data`, `models` and `reports`
     env = os.environ.get('MIDAS_TASK2_HOME')
     return Path(env).expanduser() if env else checkout() or user_cache_path('midas_task2', appauthor=False)
 
-# %% ../nbs/00_core.ipynb #a0b5efc1
+# %% ../nbs/00_core.ipynb #6c501d9e
 @contextmanager
 def atomic_path(
     path:Path|str # the file to make; its folder is created
@@ -81,6 +81,7 @@ def atomic_path(
         raise
     finally: _open_parts.discard(Path(tmp).name)
 
+# %% ../nbs/00_core.ipynb #ea0c7d38
 _open_parts = set() # names of the files that this process is writing
 
 def _node():
@@ -102,6 +103,7 @@ def _alive(pid, part):
     except OSError: pass
     return True
 
+# %% ../nbs/00_core.ipynb #98cb2eef
 def _flush_to_disk(path):
     "fsync the file at `path`, and give it the permissions an ordinary new file has"
     umask = os.umask(0); os.umask(umask)
@@ -225,7 +227,7 @@ def environment()->dict: # code, library versions, hardware; JSON-ready
               gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None, python=platform.python_version())
     return dict(code=code_version(), versions={l:_version(l) for l in LIBRARIES}, hardware=hw)
 
-# %% ../nbs/00_core.ipynb #3903548e
+# %% ../nbs/00_core.ipynb #911ba0eb
 JSON_LIMIT = 64*2**20 # bytes; the largest file of ours has 80 KB
 
 def read_json(
@@ -251,7 +253,9 @@ def load_json(
     remedy:str # as for `read_json`
 ): # an instance of `cls`; raises `InputError` also when a field is missing or has another type
     "A dataclass from a JSON file; fields that it does not know are left out"
-    d = read_json(path, what, remedy)
+    return _as_fields(cls, read_json(path, what, remedy), path, what, remedy)
+
+def _as_fields(cls, d, path, what, remedy):
     try: return cls(**{f.name:_typed(d[f.name], f) for f in fields(cls) if f.name in d})
     except (TypeError, OverflowError) as e: raise InputError(f'{path}: not a readable {what} ({e}); {remedy}') from None
 
@@ -294,7 +298,7 @@ class Record:
     @property
     def filename(self)->str: return f'{self.stem}.json'
 
-# %% ../nbs/00_core.ipynb #9607e803
+# %% ../nbs/00_core.ipynb #bccaeb9a
 def save_record(
     rec:Record, # the finished record; `created` and `environment` are filled in when empty
     out:Path|str # the output folder; the record goes into its `records` folder
@@ -315,8 +319,9 @@ def load_record(
 )->Record:
     "Read one record; raises `InputError` when the file is not one, or was changed by hand"
     remedy = 'delete it and run the experiment again'
-    rec, said = load_json(Record, path, 'record', remedy), read_json(path, 'record', remedy).get('id')
-    if said != rec.id: raise InputError(f'{path}: its id is not that of its content, so it was changed; {remedy}')
+    d = read_json(path, 'record', remedy)
+    rec = _as_fields(Record, d, path, 'record', remedy)
+    if d.get('id') != rec.id: raise InputError(f'{path}: its id is not that of its content, so it was changed; {remedy}')
     if not all(isinstance(h, dict) for h in rec.history): raise InputError(f'{path}: not a readable record (history is no list of rows); {remedy}')
     return rec
 

@@ -95,7 +95,7 @@ def set_rng_state(
     torch.set_rng_state(state['torch'])
     if state['cuda']: torch.cuda.set_rng_state_all(state['cuda'])
 
-# %% ../nbs/15_resume.ipynb #2314d38a
+# %% ../nbs/15_resume.ipynb #2d3fd606
 def _state_attrs(cb):
     return ('hps',) if cb.name == 'param_scheduler' else getattr(type(cb), '_stateattrs', ())
 
@@ -103,6 +103,7 @@ def _opt_state(opt):
     "Per parameter, the optimizer's tensors; for fastai's optimizers and for PyTorch's inside an `OptimWrapper`"
     return getattr(opt, 'opt', opt).state
 
+# %% ../nbs/15_resume.ipynb #29e0f437
 class Resume(Callback):
     "Keep the state of training in a folder, and go on from there"
     order, run_valid = 90, False # after all that a state holds
