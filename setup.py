@@ -14,7 +14,8 @@ setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'],
     long_description=readme.read_text(encoding='utf-8') if readme.exists() else cfg['description'], long_description_content_type='text/markdown',
     author=cfg['author'], author_email=cfg['author_email'], url=cfg['git_url'], license='Apache-2.0', license_files=['LICENSE'],
-    keywords=cfg['keywords'].split(), packages=find_packages(include=[cfg['lib_name'], cfg['lib_name'] + '.*']),
+    keywords=cfg['keywords'].split(), packages=find_packages(include=[cfg['lib_name'], cfg['lib_name'] + '.*']) + [f"{cfg['lib_name']}.released"],
+    package_dir={f"{cfg['lib_name']}.released":'models'}, package_data={f"{cfg['lib_name']}.released":['*/model.*', 'README.md']}, # the released networks
     classifiers=['Development Status :: 3 - Alpha', 'Intended Audience :: Science/Research', 'Intended Audience :: Education',
                  'Natural Language :: English', 'Programming Language :: Python :: 3'],
     python_requires='>=' + cfg['min_python'], install_requires=cfg['requirements'].split(),

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['LONGEST', 'RENDERINGS', 'IMAGE_SUFFIXES', 'FORMATS', 'MAX_PIXELS', 'LARGE', 'ENOUGH', 'FILE_LIMIT', 'LABELS_LIMIT',
-           'ROLES', 'RENDER_VERSION', 'to_ink', 'page', 'ink_box', 'size_kept', 'mnist_style', 'ImageSet', 'decode',
-           'in_order', 'renderer', 'read_images', 'render_all', 'content', 'cached_set', 'parse_idx', 'read_drawings',
-           'read_task3', 'read_mnist', 'embedded_drawings', 'embedded_digits', 'embedded_task3', 'stratified_split',
-           'writer_split', 'stratified_folds', 'writer_folds', 'hold_out', 'read_labels', 'class_of', 'labelled_files',
-           'read_labelled', 'idx_pair', 'own_vocab', 'resolve_data', 'load_set']
+           'ROLES', 'RENDER_VERSION', 'to_ink', 'page', 'ink_box', 'ink_place', 'in_scope', 'size_kept', 'ink_crop',
+           'mnist_style', 'ImageSet', 'decode', 'in_order', 'renderer', 'read_images', 'render_all', 'content',
+           'cached_set', 'parse_idx', 'read_drawings', 'read_task3', 'read_mnist', 'embedded_drawings',
+           'embedded_digits', 'embedded_task3', 'stratified_split', 'writer_split', 'stratified_folds', 'writer_folds',
+           'hold_out', 'read_labels', 'class_of', 'labelled_files', 'read_labelled', 'idx_pair', 'own_vocab',
+           'resolve_data', 'load_drawings', 'load_set']
 
 # %% ../nbs/04_datasets.ipynb #358fe973
 import io, os, re, struct, threading, warnings
@@ -75,7 +76,7 @@ def _eight_bits(a):
     a *= 255/white
     return Image.fromarray(np.rint(a, out=a).astype(np.uint8))
 
-# %% ../nbs/04_datasets.ipynb #c9c99daa
+# %% ../nbs/04_datasets.ipynb #61359d11
 def page(
     ink:Image.Image, # from `to_ink`
     size:tuple=(54,72) # height, width of the result
@@ -100,6 +101,23 @@ def ink_box(
     "The smallest box around the ink"
     return ink.point(lambda v: 255 if v > threshold else 0).getbbox()
 
+def ink_place(
+    ink:Image.Image # from `to_ink`
+)->dict|None: # `height` of the ink, `y` and `x` of its centre from the page's; shares of the height of the 4:3 page around it; None for an empty page
+    "Size and place of the ink on the page"
+    if (box := ink_box(ink)) is None: return None
+    (W, H), (l, u, r, d) = ink.size, box
+    tall = max(H, W*3/4)
+    return dict(height=(d-u)/tall, y=((u+d)-H)/2/tall, x=((l+r)-W)/2/tall)
+
+def in_scope(
+    ink:Image.Image, # from `to_ink`
+    scope:dict # quantity of `ink_place` -> lowest and highest value
+)->bool:
+    "Whether the ink has a size and place within the ranges; an empty page has"
+    place = ink_place(ink)
+    return not place or all(low <= place[k] <= high for k,(low,high) in scope.items() if k in place)
+
 def size_kept(
     ink:Image.Image, # from `to_ink`
     size:int=48, # pixels of the result, square
@@ -111,7 +129,19 @@ def size_kept(
     x, y = (l+r-side)//2, (u+d-side)//2
     return np.asarray(ink.crop((x, y, x+side, y+side)).resize((size, size), Image.Resampling.BOX))
 
-# %% ../nbs/04_datasets.ipynb #fe67cbc7
+# %% ../nbs/04_datasets.ipynb #7ba41e79
+def ink_crop(
+    ink:Image.Image, # from `to_ink`
+    size:int=48, # pixels of the result, square
+    margin:int=4 # pixels left free on each side
+)->np.ndarray: # uint8 [size, size]
+    "The ink's box brought to one size: what most recipes do, and what makes `c` and `C` alike"
+    box = ink_box(ink)
+    if box is None: return np.zeros((size,size), np.uint8)
+    scale = (size-2*margin) / max(box[2]-box[0], box[3]-box[1])
+    small = ink.crop(box).resize([max(1, round(n*scale)) for n in (box[2]-box[0], box[3]-box[1])], Image.Resampling.BOX)
+    return np.asarray(_paste(small, (size,size), ((size-small.width)//2, (size-small.height)//2)))
+
 def mnist_style(
     ink:Image.Image # from `to_ink`
 )->np.ndarray: # uint8 [28, 28]
@@ -132,7 +162,7 @@ def _centre_mass(a):
     out[y:y+h, x:x+w] = a.round()
     return out
 
-RENDERINGS = dict(page=page, size_kept=size_kept, mnist_style=mnist_style)
+RENDERINGS = dict(page=page, size_kept=size_kept, ink_crop=ink_crop, mnist_style=mnist_style, page_small=partial(page, size=(36,48)), page_large=partial(page, size=(72,96)))
 
 # %% ../nbs/04_datasets.ipynb #db9c025e
 @dataclass
@@ -206,7 +236,7 @@ def decode(
     except Exception as e: # decoders raise far more types than they document when the content is hostile
         raise bad(f'does not decode as an image ({type(e).__name__}); replace or remove the file') from None
 
-# %% ../nbs/04_datasets.ipynb #b940ada5
+# %% ../nbs/04_datasets.ipynb #c51c6909
 def in_order(
     f, # function of one item; its result should be small
     items, # any iterable; read as needed, in the calling thread
@@ -224,9 +254,10 @@ def in_order(
             for t in todo: t.cancel()
 
 def renderer(
-    rendering:str # a name in `RENDERINGS`
+    rendering # a name in `RENDERINGS`, or a function from ink to uint8
 ): # function from a decoded image to uint8 [H, W]
     "Ink, then the rendering"
+    if callable(rendering): return lambda img: rendering(to_ink(img))
     if rendering not in RENDERINGS: raise InputError(one_line(f"rendering '{rendering}' is not known; choose {', '.join(RENDERINGS)}"))
     return lambda img: RENDERINGS[rendering](to_ink(img))
 
@@ -355,14 +386,14 @@ def read_mnist(
         x, y = (parse_idx(src.read(n), n) for n in (f'{part}-images-idx3-ubyte', f'{part}-labels-idx1-ubyte'))
     return ImageSet(x, y.astype(np.int64), VOCAB[:10], f'mnist-{part}', ids=np.arange(len(y)))
 
-# %% ../nbs/04_datasets.ipynb #e72d3ece
+# %% ../nbs/04_datasets.ipynb #97da1a63
 def embedded_drawings(
     rendering:str='page' # a name in `RENDERINGS`
 )->ImageSet:
     "62 classes x 40 of 55 simulated writers"
     g = Glyphs()
     images = _stack(in_order(lambda i: renderer(rendering)(g.canvas(i)), range(len(g))), len(g), 'drawing glyphs')
-    return ImageSet(images, np.asarray(g.targets), VOCAB, 'glyphs', np.asarray(g.writers))
+    return ImageSet(images, np.asarray(g.targets), VOCAB, 'glyphs', np.asarray(g.writers), np.arange(len(g)))
 
 def embedded_digits(
     part:str='train' # 'train' (80 %) or 't10k' (20 %)
@@ -557,10 +588,10 @@ def own_vocab(
         with Members(path) as src: found = {Path(n).parent.name for n in src.names if n.lower().endswith(IMAGE_SUFFIXES)}
     return list(VOCAB) if all(class_of(f, VOCAB) is not None for f in found) else sorted(found)
 
-# %% ../nbs/04_datasets.ipynb #150b870c
+# %% ../nbs/04_datasets.ipynb #627c1870
 ROLES = dict(drawings='trainPart1', mnist_train='mnist', mnist_test='mnist', task3='mnistTask3') # role -> source
 
-RENDER_VERSION = 2 # raise it when a rendering or reader changes, so that old cache entries are not used
+RENDER_VERSION = 3 # raise it when a rendering or reader changes, so that old cache entries are not used
 
 def resolve_data(
     data:str='auto', # 'auto', 'embedded', a folder that holds the sources, or (for `drawings` alone) your own class folders
@@ -585,6 +616,15 @@ def _own(data, roles, labels=''):
     if data in ('auto', 'embedded') or set(roles) != {'drawings'}: raise InputError(one_line(f'{labels}: labels go with drawings of your own; name their zip or folder with `--data`'))
     return dict(kind='own', found=dict(trainPart1=(Path(data), '')), labels=labels)
 
+def load_drawings(
+    where:dict, # from `resolve_data`
+    rendering='page' # a name in `RENDERINGS`, or a function from ink to uint8
+)->ImageSet:
+    "The drawings, read from their source now, in any rendering"
+    if where['kind'] == 'embedded': return embedded_drawings(rendering)
+    path, labels = where['found']['trainPart1'][0], where.get('labels')
+    return read_drawings(path, rendering) if where['kind'] == 'real' else read_labelled(path, own_vocab(path, labels), rendering, labels)
+
 def load_set(
     role:str, # a key of `ROLES`
     where:dict, # from `resolve_data`
@@ -592,10 +632,10 @@ def load_set(
 )->ImageSet:
     "The `ImageSet` that plays `role`, from the cache when it was read before"
     path, digest = where['found'].get(ROLES[role], (None, Glyphs().digest if role == 'drawings' else 'v1'))
-    if where['kind'] == 'own': return read_labelled(path, own_vocab(path, labels := where.get('labels')), rendering, labels)
+    if where['kind'] == 'own': return load_drawings(where, rendering)
     real, part = where['kind'] == 'real', 't10k' if role == 'mnist_test' else 'train'
     def build():
-        if role == 'drawings': return read_drawings(path, rendering) if real else embedded_drawings(rendering)
+        if role == 'drawings': return load_drawings(where, rendering)
         if role == 'task3': return read_task3(path) if real else embedded_task3()
         return read_mnist(path, part) if real else embedded_digits(part)
     key = f"{role}-{rendering if role == 'drawings' else 'idx'}-{where['kind']}-{digest[:16]}-r{RENDER_VERSION}"

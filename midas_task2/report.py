@@ -4,17 +4,17 @@
 
 # %% auto #0
 __all__ = ['PARENTS', 'Q2_NAMES', 'Q3_METHODS', 'STARTS', 'TITLES', 'COLOURS', 'PALETTE', 'STYLE', 'AXES', 'SHARES', 'LOSSES',
-           'KNN', 'TEMPLATES', 'SECTIONS', 'MAKERS', 'choose_records', 'by_name', 'mixed_settings', 'seed_values',
-           'spread', 'number', 'millions', 'duration', 'difference', 'points', 'last_row', 'q1_table', 'confused_table',
-           'reached', 'q2_column', 'q2_table', 'q3_table', 'as_table', 'data_tables', 'even_digits', 'plain',
-           'record_table', 'look', 'draw_lines', 'zoom', 'plot_history', 'plot_curve', 'plot_lr_find', 'plot_confusion',
-           'class_ticks', 'write_counts', 'plot_given_true', 'plot_folders', 'class_colours', 'plot_tsne', 'tsne_table',
-           'data_uri', 'inline', 'picture', 'saved_picture', 'saved_pictures', 'main_network', 'q1_facts',
-           'q1_pictures', 'q1_section', 'finding', 'common_level', 'q2_facts', 'q2_section', 'titled', 'q3_facts',
-           'label_facts', 'q3_section', 'tsne_section', 'data_section', 'largest_peak', 'about', 'cards',
-           'write_report']
+           'KNN', 'STUDY_PICTURES', 'TEMPLATES', 'SECTIONS', 'OPTIONAL', 'MAKERS', 'choose_records', 'by_name',
+           'mixed_settings', 'seed_values', 'spread', 'number', 'millions', 'duration', 'difference', 'points',
+           'last_row', 'q1_table', 'confused_table', 'reached', 'q2_column', 'q2_table', 'q3_table', 'as_table',
+           'data_tables', 'even_digits', 'plain', 'record_table', 'look', 'draw_lines', 'zoom', 'plot_history',
+           'plot_curve', 'plot_lr_find', 'plot_confusion', 'class_ticks', 'write_counts', 'plot_given_true',
+           'plot_folders', 'class_colours', 'plot_tsne', 'tsne_table', 'data_uri', 'inline', 'picture', 'saved_picture',
+           'saved_pictures', 'main_network', 'q1_facts', 'q1_pictures', 'q1_section', 'finding', 'common_level',
+           'q2_facts', 'q2_section', 'titled', 'q3_facts', 'label_facts', 'q3_section', 'study_section', 'tsne_section',
+           'data_section', 'largest_peak', 'about', 'cards', 'write_report']
 
-# %% ../nbs/40_report.ipynb #4e285915
+# %% ../nbs/40_report.ipynb #91b88ca0
 import base64, io, math
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from PIL import Image
 from .core import InputError, Record, load_records, plain_text, write_text
 from .embed import plot_map
 from .evaluate import mean_interval
+from .study_figures import group_table, plot_changes, plot_differences, plot_ladder, plot_reliability, plot_risk_coverage, plot_sweep, study_rows
 
 # %% ../nbs/40_report.ipynb #e95e8177
 def choose_records(
@@ -590,7 +591,7 @@ def label_facts(
     m, gt = r.metrics, np.array(r.tables.get('given_true', np.zeros((0,0))))
     return dict(right=int(np.trace(gt)), n=int(gt.sum()), bias=100*(len(gt)-1)*m['right_share'] if m.get('right_share') else None, uniformity=m.get('uniformity_p'), order=m.get('order_p'), pixel=m.get('pixel_difference'))
 
-# %% ../nbs/40_report.ipynb #ec320170
+# %% ../nbs/40_report.ipynb #acd8cf71
 def q3_section(records, out)->dict:
     "Everything the Q3 template needs"
     groups, pics = by_name(records, 'q3'), []
@@ -602,6 +603,23 @@ def q3_section(records, out)->dict:
     if rs: pics.append(picture([whole, lambda ax: plot_history(rs, ax, 'estimate')], 'The estimate after each epoch: all of it, and the upper end. Dashed: started from the Q1 network. The estimate itself needs no clean label.'))
     t = q3_table(records)
     return dict(facts=q3_facts(records), tables={} if t.empty else {'Methods and starts':t}, pictures=pics + saved_pictures([r for v in groups.values() for r in v[:1]], out), notes=mixed_settings(groups))
+
+def study_section(records, out)->dict:
+    "Everything the template of the cross-validations needs"
+    g = {n:v[0] for n,v in by_name(records, 'answers').items()}
+    tables = {r.tables['title']:group_table(r) for r in g.values() if 'rows' in r.tables}
+    closer = {n:r for n,r in g.items() if 'risk_coverage' in r.tables}
+    pics = [picture([lambda ax, f=f, r=g[n]: f(study_rows(r), ax)], caption, size) for n,(f,caption,size) in STUDY_PICTURES.items() if n in g and len(g[n].tables['rows']) > 1]
+    def curves(plot, key): return lambda ax: [plot(r.tables[key], ax, n.replace('-', ', '), PALETTE[i % len(PALETTE)]) for i,(n,r) in enumerate(closer.items())]
+    if closer: pics.append(picture([curves(plot_reliability, 'reliability'), curves(plot_risk_coverage, 'risk_coverage')], 'How sure and how often right, after a temperature fitted on the other folds; and accuracy when the least sure are refused.', (4.8,4.4)))
+    if 'robustness' in g: pics.append(picture([lambda ax: plot_changes(g['robustness'].tables['changes'], ax)], 'Held-out drawings that were moved (per cent of the page), scaled, cropped to their ink or inverted before they were read.', (6.4,4)))
+    best = max(closer.values(), key=lambda r: r.metrics['accuracy'], default=None)
+    return dict(facts=[dict(name=n.replace('-', ', '), accuracy=spread([r], 'accuracy'), case=spread([r], 'accuracy_case_folded'), shape=spread([r], 'accuracy_shape_folded'), coverage=r.metrics['coverage_at_99'], leak=r.metrics.get('accuracy_with_leak')) for n,r in closer.items()],
+                tables=tables, pictures=pics + saved_pictures([best] if best else [], out))
+
+STUDY_PICTURES = dict(ablation=(plot_differences, 'What each change of the recipe does, on the same folds: whole intervals on one side of zero are coloured.', (7.5,4.8)),
+                      ladder=(plot_ladder, 'Accuracy and cost of networks trained alike, on the same held-out drawings.', (6.4,3.6)),
+                      sweeps=(plot_sweep, 'Optimizers and learning rates, at a short budget.', (6.4,3.6)))
 
 def tsne_section(records, out)->dict:
     "Everything the t-SNE template needs"
@@ -687,7 +705,7 @@ The difference is {{ f.difference }}: {{ f.finding }}.</p>
 {{ p.caution(f.seeds) }}{{ p.notes(q2.notes) }}{{ p.tables(q2.tables) }}{{ p.pictures(q2.pictures) }}
 '''
 
-# %% ../nbs/40_report.ipynb #a455a273
+# %% ../nbs/40_report.ipynb #a093e562
 TEMPLATES['q3.html'] = '''
 {% import 'parts.html' as p %}{% set f = q3.facts %}
 <p>{% if f.plain %}Plain training reads <b>{{ f.plain }}</b> of {{ test_name }}{% if f.argmin %}; the least likely class of the same network (<code>argmin</code>) <b>{{ f.argmin }}</b>{% endif %}. {% endif %}
@@ -700,6 +718,14 @@ and {{ 'do not follow' if f.labels.order > 0.05 else 'do follow' }} the order of
 {% if f.labels.pixel is not none %}The pictures differ from their originals by {{ f.labels.pixel|number }} of 255 per pixel on average.{% endif %}</p>{% endif %}
 {% if f.start %}<p>Starting the complementary loss from the Q1 network instead of at random changes accuracy by {{ f.start }}: {{ f.finding }}.</p>{% endif %}
 {{ p.caution(f.seeds) }}{{ p.notes(q3.notes) }}{{ p.tables(q3.tables) }}{{ p.pictures(q3.pictures) }}
+'''
+TEMPLATES['answers.html'] = '''
+{% import 'parts.html' as p %}
+<p>Every drawing was read once by a network that had not seen it, in five folds. Intervals count writers, not drawings, since drawings of one hand resemble each other; differences were taken drawing by drawing.</p>
+{% for f in answers.facts %}<p><b>{{ f.name }}</b>: {{ f.accuracy }}, case-folded {{ f.case }}, shape-folded {{ f.shape }}.
+{% if f.coverage == f.coverage %} When {{ '%.0f'|format(100*f.coverage) }} % are answered and the least sure refused, 99 % of the answers are right.{% endif %}
+{% if f.leak %} (A warning: handing out among each writer's drawings the classes which the training part lacks would make it {{ '%.1f'|format(100*f.leak) }} %. That is a property of this data set, not of reading.){% endif %}</p>{% endfor %}
+{{ p.tables(answers.tables) }}{{ p.pictures(answers.pictures) }}
 '''
 TEMPLATES['tsne.html'] = '''
 {% import 'parts.html' as p %}
@@ -738,10 +764,11 @@ in the place of MNIST. They show that everything works; they say nothing about t
 </main></body></html>
 '''
 
-# %% ../nbs/40_report.ipynb #8a4ec486
-SECTIONS = dict(data=('Data', 'Data', 'explore'), q1=('Q1', 'Q1: reading digits and letters', 'q1'), q2=('Q2', 'Q2: is pretraining worth it?', 'q2'),
+# %% ../nbs/40_report.ipynb #75f9d769
+SECTIONS = dict(data=('Data', 'Data', 'explore'), q1=('Q1', 'Q1: reading digits and letters', 'q1'), answers=('Q1 study', 'Q1 by cross-validation', 'study'), q2=('Q2', 'Q2: is pretraining worth it?', 'q2'),
                 q3=('Q3', 'Q3: labels that are wrong', 'q3'), tsne=('t-SNE', 't-SNE: what the networks see', 'tsne'))
-MAKERS = dict(data=data_section, q1=q1_section, q2=q2_section, q3=q3_section, tsne=tsne_section)
+OPTIONAL = 'answers', # takes hours, so a report without it is whole
+MAKERS = dict(data=data_section, q1=q1_section, answers=study_section, q2=q2_section, q3=q3_section, tsne=tsne_section)
 
 def largest_peak(records)->float|None: # MiB
     "The largest peak memory that any record names"
@@ -760,7 +787,7 @@ def about(records)->dict: # `kind`, `table`, `commands`, `versions`, `records`
     versions = ', '.join(f'{k} {v}' for k,v in (last.environment.get('versions') or {}).items() if v)
     return dict(kind=last.kind, table=t, commands=list(dict.fromkeys(r.command for r in records if r.command)), versions=versions or 'not recorded', records=record_table(records))
 
-# %% ../nbs/40_report.ipynb #d9f04dfd
+# %% ../nbs/40_report.ipynb #8a1ccf3e
 def cards(
     found:dict # sections that have records, from `MAKERS`
 )->list: # dicts `title`, `value`, `note`
@@ -787,7 +814,7 @@ def write_report(
 def _page(records, out):
     found = {q:make(records, out) for q,make in MAKERS.items() if by_name(records, q)}
     options = f' --data embedded --profile {records[-1].profile}' if records[-1].kind == 'embedded' else f' --profile {records[-1].profile}'
-    sections = [dict(id=q, short=s, title=t, there=q in found, command=f'midas_task2 {c}{options}') for q,(s,t,c) in SECTIONS.items()]
+    sections = [dict(id=q, short=s, title=t, there=q in found, command=f'midas_task2 {c}{options}') for q,(s,t,c) in SECTIONS.items() if q in found or q not in OPTIONAL]
     env = Environment(loader=DictLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     env.filters['number'] = number
     test_name = 'the MNIST test set' if records[-1].kind == 'real' else 'the test digits'
