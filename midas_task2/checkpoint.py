@@ -106,7 +106,7 @@ def _filled(spec, weights, shapes):
     model.load_state_dict(weights)
     return model
 
-# %% ../nbs/21_checkpoint.ipynb #ed619efb
+# %% ../nbs/21_checkpoint.ipynb #8d17d8ba
 def _read_spec(path):
     if path.parent.suffix in PICKLES: raise InputError(_refusal(path.parent))
     if not path.is_file(): raise InputError(f'{path}: no checkpoint here; train one with `midas_task2 q1`, or name a folder that holds model.json')
@@ -128,7 +128,7 @@ def _checks(spec):
     yield 'mean and std do not normalise', -10 <= spec.mean <= 10 and 1e-4 < spec.std <= 10
     yield 'temperature is no small positive number', .01 < spec.temperature < 100
     yield 'scope is no set of ranges', all(isinstance(v, list) and len(v) == 2 and all(isinstance(n, (int, float)) for n in v) for v in spec.scope.values())
-    yield 'fallback is no name of a folder beside this one', spec.fallback == PurePath(spec.fallback).name
+    yield 'fallback is no name of a folder beside this one', spec.fallback == PurePath(spec.fallback).name != '..'
     numbers = [v for a in spec.args.values() for v in (a if isinstance(a, list) else [a])]
     yield 'its arguments are no small numbers', len(numbers) < 100 and all(whole(v) or isinstance(v, float) and 0 <= v < 1 for v in numbers)
 

@@ -118,45 +118,56 @@ def q1(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
-# %% ../nbs/41_cli.ipynb #e7f10c6c
+# %% ../nbs/41_cli.ipynb #2088b842
 def study(
-    groups:Param('what to run: headline, writers, ablation, ladder, sweeps, robust; default: all', str, nargs='*', opt=False)=None, # what to run; default: all
+    groups:Param('what to run: headline, writers, distilled, robust, ablation, ladder, sweeps; default: all', str, nargs='*', opt=False)=None, # what to run; default: all
     data:str='auto', # as for `run`
     out:str='', # output folder; default: `reports/q1-study`
-    profile:str='quick', # smoke (one epoch on two folds) or quick
+    profile:str='quick', # quick, or smoke: one epoch on two folds
     rows:str='', # only these rows of the groups, separated by commas
-    workers:int=0, # processes; 0: one per core
+    workers:int=0, # processes; 0: as many as cores and memory allow
+    fresh:bool=False, # run again what was done already
     json:bool=False # print JSON
 ):
     "Q1 by cross-validation: the headline, and what each choice is worth; hours, but it goes on where it was stopped"
-    from midas_task2.q1_study import GROUPS, conclude, run_group
-    _check_profile(profile)
+    from midas_task2.q1_study import GROUPS, conclude, group_records, run_group
+    out, where = _study_place(out, data, profile)
     if workers < 0: raise InputError(f'--workers {workers}: give 0 or more')
-    out, where = out or home()/'reports'/'q1-study', _where(data, ['drawings'])
-    for g in groups or GROUPS: run_group(g, where, out, profile, rows.split(',') if rows else None, workers)
+    if rows and len(groups or GROUPS) != 1: raise InputError(f'--rows {rows}: name the one group that has them')
+    asked = dict(profile=profile, only=rows.split(',') if rows else None)
+    for g in groups or GROUPS: group_records(g, where, **asked) # what is wrong with any is said before the first is trained
+    for g in groups or GROUPS: run_group(g, where, out, **asked, workers=workers, fresh=fresh)
     recs = conclude(where, out, profile)
     _show(_summary(recs), json, '\n'.join(line for r in recs for line in _study_lines(r)))
     return recs
 
+def _study_place(out, data, profile):
+    "Output folder and data of a study; the place of the committed one takes nothing else"
+    if profile not in ('smoke', 'quick'): raise InputError(f"profile '{profile}' is not for a study; choose smoke or quick")
+    where = _where(data, ['drawings'])
+    if not out and (where['kind'], profile) != ('real', 'quick'): raise InputError('a study of other data or profile than the real and quick needs --out FOLDER')
+    return out or home()/'reports'/'q1-study', where
+
 def _study_lines(r):
     "A group's rows, or one line for what was concluded from a cross-validation"
     if 'changes' in r.tables: return ['', 'moved, scaled, cropped'] + [f"{c['change']:30} page {c['page_accuracy']:7.2%}  crop {c['crop_accuracy']:7.2%}  released {c['both_accuracy']:7.2%}" for c in r.tables['changes']]
-    if 'rows' not in r.tables: return [f"{r.name:36} {r.metrics['accuracy']:7.2%}  99 % right when {r.metrics['coverage_at_99']:.0%} are answered"]
-    line = lambda q: f"{q['row']+', '+q['variant']:36} {q['accuracy']:7.2%} ({q['accuracy_low']:.2%} to {q['accuracy_high']:.2%})  difference {q.get('difference', float('nan')):+.2%}"
+    if 'rows' not in r.tables: return [f"{r.name:36} {r.metrics['accuracy']:7.2%}  {r.metrics['answered_at_99']:.0%} answered when 99 % should be right, {r.metrics['right_at_99']:.1%} are"]
+    line = lambda q: f"{q['row']+', '+q['variant']:36} {q['accuracy']:7.2%} ({q['accuracy_low']:.2%} to {q['accuracy_high']:.2%})  difference {q['difference']:+.2%}" if q['difference'] is not None else f"{q['row']+', '+q['variant']:36} {q['accuracy']:7.2%}"
     return ['', r.tables['title'], *map(line, r.tables['rows'])]
 
 def release(
     data:str='auto', # as for `run`
     out:str='', # the output folder of `study`; default: `reports/q1-study`
-    to:str='', # where the networks go; default: `models` at home
+    to:str='', # where the networks go; default: `models` at home, for real data
     profile:str='quick', # as for `study`
     json:bool=False # print JSON
 ):
     "Train the released networks on all drawings; `study headline robust` comes first"
     from midas_task2 import q1_study
-    _check_profile(profile)
-    out, to, where = Path(out or home()/'reports'/'q1-study'), Path(to or home()/'models'), _where(data, ['drawings'])
-    recs = [q1_study.release(n, where, out, to/n, profile) for n in q1_study.RELEASES]
+    out, where = _study_place(out, data, profile)
+    if not to and (where['kind'], profile) != ('real', 'quick'): raise InputError('networks of other data or profile than the real and quick need --to FOLDER')
+    to = Path(to or home()/'models')
+    recs = q1_study.release(where, out, to, profile)
     _show(_summary(recs), json, '\n'.join(f"{to/r.name}: {r.metrics['params']:,} parameters, trained in {r.metrics['train_seconds']:.0f} s" for r in recs))
     return recs
 

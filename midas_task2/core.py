@@ -44,7 +44,7 @@ def one_line(
     "`text` with every unprintable character escaped"
     return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
-# %% ../nbs/00_core.ipynb #d48c5a57
+# %% ../nbs/00_core.ipynb #433af07c
 def checkout(
     start:Path|str|None=None # where to begin looking; default: the working directory
 )->Path|None: # the checkout's root, or None outside one
@@ -63,8 +63,9 @@ def released(
     name:str # 'q1'...
 )->Path: # a checkpoint folder
     "A network that comes with the package: in `models` at home, else inside the installed package"
-    ours = home()/'models'/name
-    return ours if ours.exists() else Path(__file__).parent/'released'/name if '__file__' in globals() else ours
+    here = Path(__file__).parent if '__file__' in globals() else Path() # an installed package holds them, a checkout has them beside it
+    places = home()/'models'/name, here/'released'/name, here.parent/'models'/name
+    return next((p for p in places if p.is_dir()), places[0])
 
 # %% ../nbs/00_core.ipynb #6c501d9e
 @contextmanager

@@ -76,7 +76,7 @@ def _eight_bits(a):
     a *= 255/white
     return Image.fromarray(np.rint(a, out=a).astype(np.uint8))
 
-# %% ../nbs/04_datasets.ipynb #61359d11
+# %% ../nbs/04_datasets.ipynb #7273caf0
 def page(
     ink:Image.Image, # from `to_ink`
     size:tuple=(54,72) # height, width of the result
@@ -103,12 +103,12 @@ def ink_box(
 
 def ink_place(
     ink:Image.Image # from `to_ink`
-)->dict|None: # `height` of the ink, `y` and `x` of its centre from the page's; shares of the height of the 4:3 page around it; None for an empty page
+)->dict|None: # `height` and `width` of the ink, `y` and `x` of its centre from the page's; shares of the height of the 4:3 page around it; None for an empty page
     "Size and place of the ink on the page"
     if (box := ink_box(ink)) is None: return None
     (W, H), (l, u, r, d) = ink.size, box
     tall = max(H, W*3/4)
-    return dict(height=(d-u)/tall, y=((u+d)-H)/2/tall, x=((l+r)-W)/2/tall)
+    return dict(height=(d-u)/tall, width=(r-l)/tall, y=((u+d)-H)/2/tall, x=((l+r)-W)/2/tall)
 
 def in_scope(
     ink:Image.Image, # from `to_ink`

@@ -591,7 +591,7 @@ def label_facts(
     m, gt = r.metrics, np.array(r.tables.get('given_true', np.zeros((0,0))))
     return dict(right=int(np.trace(gt)), n=int(gt.sum()), bias=100*(len(gt)-1)*m['right_share'] if m.get('right_share') else None, uniformity=m.get('uniformity_p'), order=m.get('order_p'), pixel=m.get('pixel_difference'))
 
-# %% ../nbs/40_report.ipynb #acd8cf71
+# %% ../nbs/40_report.ipynb #244a8c6f
 def q3_section(records, out)->dict:
     "Everything the Q3 template needs"
     groups, pics = by_name(records, 'q3'), []
@@ -609,12 +609,13 @@ def study_section(records, out)->dict:
     g = {n:v[0] for n,v in by_name(records, 'answers').items()}
     tables = {r.tables['title']:group_table(r) for r in g.values() if 'rows' in r.tables}
     closer = {n:r for n,r in g.items() if 'risk_coverage' in r.tables}
-    pics = [picture([lambda ax, f=f, r=g[n]: f(study_rows(r), ax)], caption, size) for n,(f,caption,size) in STUDY_PICTURES.items() if n in g and len(g[n].tables['rows']) > 1]
+    pics = [picture([lambda ax, f=f, r=g[n]: f(study_rows(r), ax)], caption, size) for n,(f,caption,size) in STUDY_PICTURES.items() if n in g and study_rows(g[n]).difference.notna().sum() > 1]
     def curves(plot, key): return lambda ax: [plot(r.tables[key], ax, n.replace('-', ', '), PALETTE[i % len(PALETTE)]) for i,(n,r) in enumerate(closer.items())]
     if closer: pics.append(picture([curves(plot_reliability, 'reliability'), curves(plot_risk_coverage, 'risk_coverage')], 'How sure and how often right, after a temperature fitted on the other folds; and accuracy when the least sure are refused.', (4.8,4.4)))
     if 'robustness' in g: pics.append(picture([lambda ax: plot_changes(g['robustness'].tables['changes'], ax)], 'Held-out drawings that were moved (per cent of the page), scaled, cropped to their ink or inverted before they were read.', (6.4,4)))
     best = max(closer.values(), key=lambda r: r.metrics['accuracy'], default=None)
-    return dict(facts=[dict(name=n.replace('-', ', '), accuracy=spread([r], 'accuracy'), case=spread([r], 'accuracy_case_folded'), shape=spread([r], 'accuracy_shape_folded'), coverage=r.metrics['coverage_at_99'], leak=r.metrics.get('accuracy_with_leak')) for n,r in closer.items()],
+    return dict(facts=[dict(name=n.replace('-', ', '), what=r.tables['what'], seed=r.seed, alone=not n.endswith('ensemble'), accuracy=spread([r], 'accuracy'), case=spread([r], 'accuracy_case_folded'), shape=spread([r], 'accuracy_shape_folded'),
+                answered=r.metrics['answered_at_99'], right=r.metrics['right_at_99'], leak=r.metrics.get('accuracy_with_leak') if not n.startswith('writers') else None) for n,r in closer.items()],
                 tables=tables, pictures=pics + saved_pictures([best] if best else [], out))
 
 STUDY_PICTURES = dict(ablation=(plot_differences, 'What each change of the recipe does, on the same folds: whole intervals on one side of zero are coloured.', (7.5,4.8)),
@@ -705,7 +706,7 @@ The difference is {{ f.difference }}: {{ f.finding }}.</p>
 {{ p.caution(f.seeds) }}{{ p.notes(q2.notes) }}{{ p.tables(q2.tables) }}{{ p.pictures(q2.pictures) }}
 '''
 
-# %% ../nbs/40_report.ipynb #a093e562
+# %% ../nbs/40_report.ipynb #7898eb65
 TEMPLATES['q3.html'] = '''
 {% import 'parts.html' as p %}{% set f = q3.facts %}
 <p>{% if f.plain %}Plain training reads <b>{{ f.plain }}</b> of {{ test_name }}{% if f.argmin %}; the least likely class of the same network (<code>argmin</code>) <b>{{ f.argmin }}</b>{% endif %}. {% endif %}
@@ -721,9 +722,10 @@ and {{ 'do not follow' if f.labels.order > 0.05 else 'do follow' }} the order of
 '''
 TEMPLATES['answers.html'] = '''
 {% import 'parts.html' as p %}
-<p>Every drawing was read once by a network that had not seen it, in five folds. Intervals count writers, not drawings, since drawings of one hand resemble each other; differences were taken drawing by drawing.</p>
-{% for f in answers.facts %}<p><b>{{ f.name }}</b>: {{ f.accuracy }}, case-folded {{ f.case }}, shape-folded {{ f.shape }}.
-{% if f.coverage == f.coverage %} When {{ '%.0f'|format(100*f.coverage) }} % are answered and the least sure refused, 99 % of the answers are right.{% endif %}
+<p>Held-out drawings, each read by networks that had not seen it; the tables say how many drawings and seeds. Intervals in this section count writers, not drawings, since drawings of one hand resemble each other; differences were taken drawing by drawing.
+They do not cover another seed of the training, and of twenty differences one may leave out zero by chance.</p>
+{% for f in answers.facts %}<p><b>{{ f.name }}</b> ({{ f.what }}{% if f.alone %}; seed {{ f.seed }}{% endif %}): {{ f.accuracy }}, case-folded {{ f.case }}, shape-folded {{ f.shape }}.
+When the least sure answers are refused so that 99 % should be right, {{ '%.0f'|format(100*f.answered) }} % are answered, and {{ '%.1f'|format(100*f.right) }} % of these are right.
 {% if f.leak %} (A warning: handing out among each writer's drawings the classes which the training part lacks would make it {{ '%.1f'|format(100*f.leak) }} %. That is a property of this data set, not of reading.){% endif %}</p>{% endfor %}
 {{ p.tables(answers.tables) }}{{ p.pictures(answers.pictures) }}
 '''

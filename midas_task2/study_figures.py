@@ -15,22 +15,23 @@ from .core import plain_text
 
 BLUE, RED, GREY = '#0072B2', '#D55E00', '#7f7f7f'
 
-# %% ../nbs/25_study_figures.ipynb #264796f2
+# %% ../nbs/25_study_figures.ipynb #2f0df615
 def group_table(
     rec, # a record of question 'answers' with the table `rows`
     variants=('last','tta') # which answers
 )->pd.DataFrame: # text, indexed by what a row is
     "A group as people read it"
+    number = lambda v: '–' if v is None or pd.isna(v) else f'{v:g}'
     share = lambda v, sign='': f'{100*v:{sign}.2f}'.replace('-', '−')
     span = lambda r, k, sign='': '–' if pd.isna(getattr(r, k, np.nan)) else f"{share(getattr(r, k), sign)} ({share(getattr(r, k+'_low'), sign)} to {share(getattr(r, k+'_high'), sign)})"
     names = dict(tta=' + test-time augmentation', average=' + averaged weights')
     title = lambda r: r.what + names.get(r.variant, '' if r.variant == 'last' else f": {r.variant.replace('known_', '')} drawings known")
-    rows = [{'row':title(r), 'seeds':r.seeds, 'accuracy, %':span(r, 'accuracy'), 'difference':'' if r.Index == 0 else span(r, 'difference', '+'), 'case-folded':share(r.accuracy_case_folded),
-             'shape-folded':share(r.accuracy_shape_folded), 'parameters':f'{r.params/1e6:.2f} M', 'multiply-adds':f'{r.macs/1e6:.0f} M', 'epochs':r.epochs, 's per epoch':f'{r.seconds_per_epoch:.1f}'}
+    rows = [{'row':title(r), 'seeds':r.seeds, 'drawings':r.n, 'accuracy, %':span(r, 'accuracy'), 'difference':'' if r.row == rec.tables['base'] and r.variant == 'last' else span(r, 'difference', '+'), 'case-folded':share(r.accuracy_case_folded),
+             'shape-folded':share(r.accuracy_shape_folded), 'parameters':f'{r.params/1e6:.2f} M', 'multiply-adds':f'{r.macs/1e6:.0f} M', 'epochs':number(r.epochs)}
             for r in study_rows(rec, variants).itertuples()]
     return pd.DataFrame(rows).set_index('row')
 
-# %% ../nbs/25_study_figures.ipynb #8bf83730
+# %% ../nbs/25_study_figures.ipynb #7ff5a803
 def study_rows(
     rec, # a record of question 'answers' with the table `rows`
     variants=('last',) # which answers
@@ -40,11 +41,11 @@ def study_rows(
     return t[t.variant.isin(variants)].reset_index(drop=True)
 
 def plot_differences(
-    t:pd.DataFrame, # from `study_rows`; its first row is what the others are compared with
+    t:pd.DataFrame, # from `study_rows`
     ax # where to draw
 ): # `ax`
     "Differences in percentage points with their intervals, best on top"
-    t = t.iloc[1:].sort_values('difference')
+    t = t[t.difference.notna() & ((t.difference_low != 0) | (t.difference_high != 0))].sort_values('difference') # not what is compared with
     for y, r in enumerate(t.itertuples()):
         colour = GREY if r.difference_low <= 0 <= r.difference_high else BLUE if r.difference > 0 else RED
         ax.plot([100*r.difference_low, 100*r.difference_high], [y, y], color=colour, lw=1.5)
@@ -60,7 +61,7 @@ def plot_ladder(
 ): # `ax`
     "Accuracy against the cost of reading one image"
     for r in t.itertuples():
-        ours = r.Index == 0
+        ours = r.row.endswith('compact')
         ax.errorbar(r.macs/1e6, 100*r.accuracy, [[100*(r.accuracy-r.accuracy_low)], [100*(r.accuracy_high-r.accuracy)]], fmt='o', ms=6, lw=1, color=BLUE if ours else GREY)
         ax.annotate(plain_text(r.row.split('-', 1)[-1]), (r.macs/1e6, 100*r.accuracy), xytext=(6,5), textcoords='offset points', fontsize=8, color=BLUE if ours else '#333333')
     ax.set_xscale('log')

@@ -27,7 +27,7 @@ def hand_features(
     g = ink_geometry(s)
     return np.stack([np.log(g.height+PEN), np.log(g.width+PEN), g.y/PAGE_HEIGHT, g.x/PAGE_HEIGHT], 1)
 
-# %% ../nbs/06_writers.ipynb #40ffa960
+# %% ../nbs/06_writers.ipynb #6b391079
 @dataclass
 class Hand:
     "How drawings of a class differ: between writers and within one"
@@ -50,7 +50,9 @@ def fit_hand(
 )->Hand:
     "Class means and both covariances, from drawings whose class and writer are known"
     if s.writers is None: raise InputError(f'{s.name}: its writers are not known; use the drawings of trainPart1 or the glyphs')
-    x, good = hand_features(s), s.images.any((1,2))
+    x = hand_features(s)
+    good = np.isfinite(x).all(1) # not empty
+    if len(np.unique(s.writers[good])) < 2: raise InputError(f'{s.name}: fewer than two writers; their spread cannot be told')
     x, y, w = x[good], s.targets[good], np.unique(s.writers[good], return_inverse=True)[1]
     total = np.stack([x[y == c].mean(0) if (y == c).any() else np.full(4, np.nan) for c in range(len(s.vocab))])
     r, n = x - total[y], np.bincount(w)
@@ -60,7 +62,7 @@ def fit_hand(
     size, vectors = np.linalg.eigh(np.cov(m.T) - within*np.mean(1/n))
     return Hand(total, (vectors*np.maximum(size, 1e-6))@vectors.T, within)
 
-# %% ../nbs/06_writers.ipynb #e72695a8
+# %% ../nbs/06_writers.ipynb #76f73246
 def writer_offsets(
     hand:Hand,
     s:ImageSet, # what to find offsets for
@@ -69,7 +71,7 @@ def writer_offsets(
     seed:int=0 # of the lots
 )->np.ndarray: # float [N, 4]
     "The offset of each drawing's writer, from that writer's other, known drawings"
-    if s.writers is None or known.writers is None: raise InputError(f'{s.name}: its writers are not known; use the drawings of trainPart1 or the glyphs')
+    if any(a is None for a in (s.writers, s.ids, known.writers, known.ids)): raise InputError(f'{s.name}: its writers (or numbers) are not known; use the drawings of trainPart1 or the glyphs')
     rng, x = np.random.default_rng(seed), hand_features(known)
     of = {w:np.flatnonzero(known.writers == w) for w in np.unique(s.writers)}
     res = np.zeros((len(s), 4))
