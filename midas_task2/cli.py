@@ -118,7 +118,7 @@ def q1(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
-# %% ../nbs/41_cli.ipynb #2088b842
+# %% ../nbs/41_cli.ipynb #e93f195c
 def study(
     groups:Param('what to run: headline, writers, distilled, robust, ablation, ladder, sweeps; default: all', str, nargs='*', opt=False)=None, # what to run; default: all
     data:str='auto', # as for `run`
@@ -130,6 +130,7 @@ def study(
     json:bool=False # print JSON
 ):
     "Q1 by cross-validation: the headline, and what each choice is worth; hours, but it goes on where it was stopped"
+    from midas_task2.q1_release import study_robustness
     from midas_task2.q1_study import GROUPS, conclude, group_records, run_group
     out, where = _study_place(out, data, profile)
     if workers < 0: raise InputError(f'--workers {workers}: give 0 or more')
@@ -137,7 +138,7 @@ def study(
     asked = dict(profile=profile, only=rows.split(',') if rows else None)
     for g in groups or GROUPS: group_records(g, where, **asked) # what is wrong with any is said before the first is trained
     for g in groups or GROUPS: run_group(g, where, out, **asked, workers=workers, fresh=fresh)
-    recs = conclude(where, out, profile)
+    recs = conclude(where, out, profile) + study_robustness(where, out, profile)
     _show(_summary(recs), json, '\n'.join(line for r in recs for line in _study_lines(r)))
     return recs
 
@@ -163,11 +164,11 @@ def release(
     json:bool=False # print JSON
 ):
     "Train the released networks on all drawings; `study headline robust` comes first"
-    from midas_task2 import q1_study
+    from midas_task2 import q1_release
     out, where = _study_place(out, data, profile)
     if not to and (where['kind'], profile) != ('real', 'quick'): raise InputError('networks of other data or profile than the real and quick need --to FOLDER')
     to = Path(to or home()/'models')
-    recs = q1_study.release(where, out, to, profile)
+    recs = q1_release.release(where, out, to, profile)
     _show(_summary(recs), json, '\n'.join(f"{to/r.name}: {r.metrics['params']:,} parameters, trained in {r.metrics['train_seconds']:.0f} s" for r in recs))
     return recs
 

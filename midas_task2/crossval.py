@@ -44,7 +44,7 @@ def which_folds(
     "The folds that this record trains"
     return rec.config['folds'].get('only') or list(range(rec.config['folds']['k']))
 
-# %% ../nbs/24_crossval.ipynb #e89c548a
+# %% ../nbs/24_crossval.ipynb #b88afe42
 def prepare(
     name:str, # of the row
     config:dict, # a recipe, with `folds` and `rendering`
@@ -88,11 +88,15 @@ def _read_fold(path):
 def _train_fold(rec, s, out, k, device, path):
     train, held = (s.subset(i) for i in fold_splits(s, rec.config['folds'])[k])
     views = dict(last=held.images)
+    config = rec.config
+    if config.get('hands'): # as average hands, from which the augmentation makes others
+        hand = fit_hand(train)
+        train, config = average_hand(train, writer_offsets(hand, train, train)), {**config, 'augment':dict(config['augment'], hand=np.linalg.cholesky(hand.between).tolist())}
     if rec.config.get('context'):
         train, views = with_context(train, held, rec.config['folds']['split'])
         held = replace(held, images=views['last']) # what the history is about
     start, state = time.perf_counter(), path.with_suffix('.state')
-    learn, history = train_learner(rec.config, train, held, rec.seed, device=device, title=f'{rec.name}, seed {rec.seed}, fold {k}', state=state, teachers=_teachers(rec, out, k))
+    learn, history = train_learner(config, train, held, rec.seed, device=device, title=f'{rec.name}, seed {rec.seed}, fold {k}', state=state, teachers=_teachers(rec, out, k))
     spec = spec_of(rec, train, rec.config['rendering'])
     answers = {n:predict_probs(learn.model, spec, images, device=device) for n,images in views.items()}
     answers['tta'] = predict_views(learn.model, spec, views['last'], device=device)

@@ -4,30 +4,27 @@
 
 # %% auto #0
 __all__ = ['RECIPE', 'STRONG', 'MILD', 'ABLATION', 'SWEEPS', 'LADDER', 'FINAL', 'HEADLINE', 'DISTILLED', 'CROP', 'GROUPS',
-           'BASES', 'CHANGES', 'RELEASES', 'group_records', 'run_group', 'ensemble', 'look_closer', 'show_confused',
-           'summarise', 'read_unlabelled', 'changed_drawings', 'training_scope', 'robustness', 'release', 'conclude']
+           'BASES', 'group_records', 'run_group', 'ensemble', 'made_of', 'newest', 'look_closer', 'show_confused',
+           'summarise', 'read_unlabelled', 'conclude', 'finished_records']
 
-# %% ../nbs/33_q1_study.ipynb #52efafea
-import glob, shutil
+# %% ../nbs/33_q1_study.ipynb #e828cc78
+import glob
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from .checkpoint import load_checkpoint, save_checkpoint
-from .core import InputError, Missing, Record, atomic_path, load_record, load_records, network_folder, run_once, save_figure, work_folder
+from .checkpoint import load_checkpoint
+from .core import InputError, Record, load_record, network_folder, run_once, save_figure
 from .crossval import FOLDS, clustered_mean, cross_validate, finish_answers, finished, fold_splits, load_answers, prepare, read_by, which_folds
-from .datasets import RENDERINGS, ImageSet, in_scope, ink_box, load_drawings, load_set, to_ink
-from .evaluate import (COPIES, accuracies, add_scores, apply_temperature, calibration_error, confusion_matrix, coverage_at, fit_temperature,
-    mean_interval, predict_probs, reliability, risk_coverage, spec_of)
-from .explore import PAGE_HEIGHT, ink_geometry
-from .learner import build_learner, train_learner
-from .models import model_cost
+from .datasets import ImageSet, load_set
+from .evaluate import (COPIES, add_scores, apply_temperature, calibration_error, confusion_matrix, coverage_at, fit_temperature,
+    mean_interval, predict_probs, reliability, risk_coverage)
+from .learner import build_learner
 from .q1 import CONFIG, lr_curve, show_images
 from .writers import assign_missing, average_hand, fit_hand, writer_offsets
 
-# %% ../nbs/33_q1_study.ipynb #f61db21a
+# %% ../nbs/33_q1_study.ipynb #e0e47ba6
 RECIPE = {**{k:v for k,v in CONFIG.items() if k not in ('split','held_out')}, 'ema':.99}
 STRONG = dict(rotate=15, shear=.3, scale=.15, shift=.08, elastic=.025, stroke=.7)
 MILD = dict(rotate=6, shear=.12, scale=.06, shift=.03, elastic=.009, stroke=.3)
@@ -49,6 +46,7 @@ ABLATION = { # row -> what it says, what differs from the recipe at the ablation
     'no_mixup':('no mixup', dict(mixup=0)),
     'cutmix':('cutmix instead of mixup', dict(mixup=0, cutmix=.3)),
     'no_smoothing':('no label smoothing', dict(smoothing=0)),
+    'hands':('each drawing as if by another writer', {**_augment(scale=.05, shift=.03), 'hands':True}),
     'wide':('1.5 times as wide', dict(model_args=dict(widths=[48,96,192,192]))),
     'half':('half as many epochs', dict(epochs=10)),
     'double':('twice as many epochs', dict(epochs=40)),
@@ -82,7 +80,7 @@ HEADLINE = {'alone':('a drawing alone', {}), 'context':("knowing the writer's ot
 DISTILLED = {'alone':('a drawing alone, by one network that learned from the three', dict(taught_by='alone', distill=dict(weight=.7, temperature=2.)))}
 CROP = {'crop':('cropped to its ink, wherever and however large it is', dict(rendering='ink_crop'))}
 
-# %% ../nbs/33_q1_study.ipynb #6ecfd92d
+# %% ../nbs/33_q1_study.ipynb #3fe231a0
 GROUPS = dict(
     headline=dict(title='The recipe on folds of its own', rows=HEADLINE, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
     writers=dict(title='The recipe on people it never met', rows=HEADLINE, budget=FINAL, folds=dict(seed=1, split='writer'), seeds=(1,)),
@@ -108,7 +106,7 @@ def group_records(
     return recs
 
 def _check_possible(rec, s):
-    if rec.config.get('context') and s.writers is None: raise InputError(f'{s.name}: its writers are not known, so {rec.name} cannot be run; name other groups or rows')
+    if (rec.config.get('context') or rec.config.get('hands')) and s.writers is None: raise InputError(f'{s.name}: its writers are not known, so {rec.name} cannot be run; name other groups or rows')
     fold_splits(s, rec.config['folds'])
 
 def _record(group, name, changes, g, where, seed, profile):
@@ -138,7 +136,7 @@ def run_group(
     "Run what is not done of a group"
     return cross_validate(group_records(group, where, profile, only), where, out, workers, fresh=fresh)
 
-# %% ../nbs/33_q1_study.ipynb #48852a39
+# %% ../nbs/33_q1_study.ipynb #65006e19
 def ensemble(
     name:str, # of the row
     records, # finished cross-validations on the same folds
@@ -149,26 +147,31 @@ def ensemble(
     "The mean answer of several cross-validations, as a record of its own; raises `InputError` when their folds differ"
     s, folds = load_set('drawings', where), records[0].config['folds']
     if any(r.config['folds'] != folds for r in records): raise InputError(f'{name}: the folds of its members differ; an ensemble needs the same')
-    rec = Record('folds', name, dict(_of(records), variant=variant, folds=folds), records[0].data, kind=where['kind'], profile=records[0].profile)
+    rec = Record('folds', name, dict(made_of(records), variant=variant, folds=folds), records[0].data, kind=where['kind'], profile=records[0].profile)
     def work(r):
         probs = np.mean([load_answers(m, out, len(s), variant) for m in records], axis=0)
         finish_answers(r, out, s, np.arange(len(s)), dict(last=probs))
         r.metrics.update({k:sum(m.metrics[k] for m in records) for k in ('params','macs','train_seconds')})
         r.tables['what'] = f"{records[0].tables['what']}, the mean of {len(records)}"
-    return _newest(run_once(rec, out, work), out)
+    return newest(run_once(rec, out, work), out)
 
-def _of(records):
+def made_of(
+    records # finished
+)->dict: # for the settings of a record
     "What a conclusion was drawn from: names of records, and when each was made, since an experiment may be run again"
     return dict(of={r.stem:r.created for r in records})
 
-def _newest(rec, out):
+def newest(
+    rec:Record, # just saved
+    out:Path|str # the output folder
+)->Record:
     "`rec`; older conclusions of its name, drawn when less was done, are deleted"
     for folder, suffix in (('records', '.json'), ('answers', '.npz')):
         for old in (Path(out)/folder).glob(f'{glob.escape(rec.stem.removesuffix(rec.id))}*{suffix}'):
             if old.stem != rec.stem: old.unlink()
     return rec
 
-# %% ../nbs/33_q1_study.ipynb #aa4bef7b
+# %% ../nbs/33_q1_study.ipynb #cb2b8cfa
 def look_closer(
     rec:Record, # a finished cross-validation or ensemble
     where:dict, # from `resolve_data`
@@ -177,7 +180,7 @@ def look_closer(
 )->Record: # question 'answers', of the same name
     "Calibration, refusal, errors per class, and the leak, from the answers of a cross-validation"
     s, splits = load_set('drawings', where), fold_splits(load_set('drawings', where), rec.config['folds'])
-    res = Record('answers', rec.name, dict(_of([rec]), variant=variant), rec.data, rec.seed, rec.kind, rec.profile)
+    res = Record('answers', rec.name, dict(made_of([rec]), variant=variant), rec.data, rec.seed, rec.kind, rec.profile)
     def work(r):
         probs = load_answers(rec, out, len(s), variant)
         sure, r.metrics['temperature'] = _cooled(probs, s, splits)
@@ -192,7 +195,7 @@ def look_closer(
         r.tables |= {k:reliability(p, s.targets).round(5).to_dict('records') for k,p in dict(reliability=sure, reliability_raw=probs).items()}
         r.tables['what'] = rec.tables['what']
         if (~right).any(): r.figures['Most confused'] = save_figure(show_confused(s, sure), out, f'{r.stem}-confused')
-    return _newest(run_once(res, out, work), out)
+    return newest(run_once(res, out, work), out)
 
 def _cooled(probs, s, splits):
     "Probabilities after the temperature that the other folds' drawings ask for, and its mean"
@@ -231,7 +234,7 @@ def show_confused(
         titles += [f'{s.vocab[s.targets[i]]} as {s.vocab[pred[i]]}, {probs[i].max():.0%}' for i in shown] + ['']*(each-len(shown))
     return show_images(np.array(images), titles, each)
 
-# %% ../nbs/33_q1_study.ipynb #a9828ae2
+# %% ../nbs/33_q1_study.ipynb #726f3157
 BASES = dict(headline='alone', writers='alone', ablation='recipe', ladder='compact', sweeps='adamw-lr0.005', robust='crop') # row that the others are compared with
 
 def summarise(
@@ -242,9 +245,9 @@ def summarise(
 )->Record: # question 'answers', named like the group
     "What is done of a group, as one table"
     s = load_set('drawings', where)
-    res = Record('answers', group, _of(done), done[0].data, kind=where['kind'], profile=done[0].profile)
+    res = Record('answers', group, made_of(done), done[0].data, kind=where['kind'], profile=done[0].profile)
     def work(r): r.tables.update(title=GROUPS[group]['title'], base=f'{group}-{BASES[group]}', rows=_rows(done, f'{group}-{BASES[group]}', s))
-    return _newest(run_once(res, out, work), out)
+    return newest(run_once(res, out, work), out)
 
 def _rows(records, base, s):
     "A dict per row and variant; `base` comes first, and is what the others are compared with"
@@ -272,7 +275,7 @@ def _share_right(records, variant, s):
     truth, reads = np.array(s.vocab, object)[s.targets], [read_by(r, variant) for r in records]
     return np.mean([np.where(read == '', np.nan, read == truth) for read in reads], axis=0)
 
-# %% ../nbs/33_q1_study.ipynb #fccdcf36
+# %% ../nbs/33_q1_study.ipynb #072228c0
 def read_unlabelled(
     rec:Record, # a finished cross-validation with `context` and `keep`
     where:dict, # from `resolve_data`
@@ -281,7 +284,7 @@ def read_unlabelled(
 )->Record: # like a cross-validation; without seconds of its own
     "Held-out drawings read with their writers' other held-out drawings, none of whose classes is known"
     s = load_set('drawings', where, rec.config['rendering'])
-    res = Record('folds', f'{rec.name}-unlabelled', dict(_of([rec]), passes=passes, folds=rec.config['folds']), rec.data, rec.seed, rec.kind, rec.profile)
+    res = Record('folds', f'{rec.name}-unlabelled', dict(made_of([rec]), passes=passes, folds=rec.config['folds']), rec.data, rec.seed, rec.kind, rec.profile)
     def work(r):
         probs = load_answers(rec, out, len(s), 'known_0')
         for k in which_folds(rec):
@@ -293,149 +296,31 @@ def read_unlabelled(
         finish_answers(r, out, s, np.arange(len(s)), dict(last=probs))
         r.metrics.update({m:rec.metrics[m] for m in ('params','macs','train_seconds')})
         r.tables['what'] = "knowing the writer's other drawings, but not what they are"
-    return _newest(run_once(res, out, work), out)
+    return newest(run_once(res, out, work), out)
 
-# %% ../nbs/33_q1_study.ipynb #04834c12
-def _moved(dx, dy): return lambda ink: _placed(ink, 1., dx, dy)
-def _scaled(f): return lambda ink: _placed(ink, f, 0, 0)
-
-def _placed(ink, factor, dx, dy):
-    "Ink scaled about the centre of the page and moved by shares of the page's width and height, as far as it stays on the page"
-    if (box := ink_box(ink)) is None: return ink
-    (W, H), part = ink.size, ink.crop(box)
-    w, h = (max(1, round(n*factor)) for n in part.size)
-    x, y = W/2 + factor*((box[0]+box[2])/2 - W/2) + dx*W, H/2 + factor*((box[1]+box[3])/2 - H/2) + dy*H
-    at = tuple(int(np.clip(round(c-n/2), 0, max(side-n, 0))) for c,n,side in ((x,w,W),(y,h,H)))
-    page = Image.new('L', (W, H))
-    page.paste(part.resize((w, h), Image.Resampling.BILINEAR), at)
-    return page
-
-def _cropped(ink):
-    "The ink and a tenth of its size around it, nothing else"
-    if (box := ink_box(ink)) is None: return ink
-    m = max(box[2]-box[0], box[3]-box[1])//10
-    return ink.crop((box[0]-m, box[1]-m, box[2]+m, box[3]+m))
-
-CHANGES = dict(
-    unchanged=lambda ink: ink,
-    right_10=_moved(.1, 0), left_20=_moved(-.2, 0), down_20=_moved(0, .2), right_30=_moved(.3, 0), up_30=_moved(0, -.3),
-    half=_scaled(.5), two_thirds=_scaled(.67), larger_half=_scaled(1.5), double=_scaled(2.),
-    cropped=_cropped, inverted=lambda ink: to_ink(ImageOps.invert(ink)))
-
-def changed_drawings(
-    where:dict, # from `resolve_data`
-    renderings, # names in `RENDERINGS`
-    changes=CHANGES # name -> function from ink to ink
-)->tuple: # dict (change, rendering) -> uint8 [N, H, W]; and a bool array [N] per change: whether the ink is in `scope`
-    "Every drawing, changed and then rendered, read from the source once"
-    scope = training_scope(load_set('drawings', where))
-    def all_of(ink):
-        inks = [f(ink) for f in changes.values()]
-        flags = np.array([in_scope(i, scope) for i in inks], np.uint8)
-        return np.concatenate([*(RENDERINGS[r](i).ravel() for i in inks for r in renderings), flags])
-    flat = load_drawings(where, all_of).images
-    shapes = [RENDERINGS[r](Image.new('L', (1200,900))).shape for _ in changes for r in renderings]
-    parts = np.split(flat, np.cumsum([a*b for a,b in shapes]), axis=1)
-    images = {(c,r):p.reshape(-1, *shape) for (c,r),p,shape in zip(((c,r) for c in changes for r in renderings), parts, shapes)}
-    return images, dict(zip(changes, parts[-1].T.astype(bool)))
-
-def training_scope(
-    s:ImageSet # whole pages that a network was trained on
-)->dict: # as for `in_scope`
-    "The sizes and places of the ink that this network knows, and a fiftieth of the page beyond"
-    g = ink_geometry(s).dropna()/PAGE_HEIGHT
-    values = dict(height=g.height, width=g.width, y=g.y-.5, x=g.x-2/3)
-    return {k:[round(float(v.min())-.02, 4), round(float(v.max())+.02, 4)] for k,v in values.items()}
-
-def robustness(
-    alone:Record, # a finished cross-validation on pages, with `keep`
-    crop:Record, # the same on the same folds, on crops to the ink
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-)->Record: # accuracies by change: of either network, and of both together as released
-    "Accuracy on held-out drawings that were moved, scaled, cropped, inverted: by the page's network, the crop's, and by whichever `in_scope` chooses"
-    res = Record('answers', 'robustness', _of([alone, crop]), alone.data, alone.seed, alone.kind, alone.profile)
-    def work(r):
-        s = load_set('drawings', where)
-        images, inside = changed_drawings(where, ('page', 'ink_crop'))
-        read = {key:np.zeros((len(s), len(s.vocab)), np.float32) for key in images}
-        for k in which_folds(alone):
-            held = fold_splits(s, alone.config['folds'])[k][1]
-            for rec, rendering in ((alone,'page'), (crop,'ink_crop')):
-                model, spec = load_checkpoint(network_folder(rec, out)/f'fold-{k}')
-                for c in CHANGES: read[c,rendering][held] = predict_probs(model, spec, images[c,rendering][held])
-        rows = []
-        for c, flags in inside.items():
-            both = np.where(flags[:,None], read[c,'page'], read[c,'ink_crop'])
-            rows.append(dict(change=c, in_scope=float(flags.mean()), **{f'{n}_{m}':v for n,p in dict(page=read[c,'page'], crop=read[c,'ink_crop'], both=both).items()
-                                                                       for m,v in accuracies(p.argmax(1), s.targets, s.vocab).items() if m in ('accuracy','accuracy_case_folded','accuracy_shape_folded')}))
-        r.tables['changes'] = rows
-        r.metrics.update({f"{row['change']}_{n}":row[f'{n}_accuracy'] for row in rows for n in ('page','crop','both')})
-    return _newest(run_once(res, out, work), out)
-
-# %% ../nbs/33_q1_study.ipynb #fe16cacb
-RELEASES = {'q1':('alone', 'q1-crop'), 'q1-crop':('crop', '')} # folder -> row of the headline, fallback
-
-def release(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder that holds the cross-validations
-    to:Path|str, # where the checkpoints go, a folder each
-    profile:str='quick' # as for `group_records`
-)->list: # records; raises `Missing` when a cross-validation is not done
-    "Train the released networks on all drawings, and write their checkpoints with what the cross-validations say about them"
-    measured = {name:_measured(row, where, out, profile) for name,(row,_) in RELEASES.items()}
-    recs = [_train_release(name, m, where, out) for name,m in measured.items()]
-    for rec in reversed(recs): # the fallback first, and model.json after the weights that it vouches for
-        for f in ('model.safetensors', 'model.json'):
-            with atomic_path(Path(to)/rec.name/f) as p: shutil.copyfile(network_folder(rec, out)/f, p)
-    return recs
-
-def _measured(row, where, out, profile):
-    "Conclusions about the cross-validation that says what a released network can do"
-    of = group_records('headline' if row in HEADLINE else 'robust', where, profile, [row])[0]
-    if not finished(of, out): raise Missing(f'{out}: holds no cross-validation {of.name}; run `midas_task2 study headline robust` first')
-    return next(r for r in load_records(out, question='answers', name=of.name, profile=profile, kind=where['kind']) if of.stem in r.config['of'])
-
-def _train_release(name, measured, where, out):
-    of = load_record(Path(out)/'records'/f"{next(iter(measured.config['of']))}.json")
-    config = {k:v for k,v in of.config.items() if k not in ('folds','keep')}
-    s = load_set('drawings', where, config['rendering'])
-    rec = Record('release', name, dict(config, measured=measured.stem), dict(drawings=s.describe()), seed=of.seed, kind=of.kind, profile=of.profile)
-    def work(r):
-        learn, history = train_learner(config, s, s.subset(slice(0, len(s), 40)), r.seed, title=name, state=work_folder(r, out)) # the second set is part of the first, and says nothing
-        r.history, r.metrics['train_seconds'] = [{k:h[k] for k in ('epoch','train_loss','lr','seconds')} for h in history.epochs], round(history.seconds, 2)
-        r.metrics.update(model_cost(learn.model, s.images.shape[1:]), temperature=measured.metrics['temperature'])
-        save_checkpoint(network_folder(r, out), learn.model, _card(r, s, measured))
-    return run_once(rec, out, work, network=True)
-
-def _card(rec, s, measured):
-    "What the released network says about itself"
-    spec = spec_of(rec, s, rec.config['rendering'])
-    spec.temperature, spec.fallback = round(measured.metrics['temperature'], 4), RELEASES[rec.name][1]
-    if spec.fallback: spec.scope = training_scope(s)
-    spec.card |= dict(accuracy_of='five folds of the same drawings, each read by a network trained on the other four', measured=measured.stem,
-                      **{k:round(measured.metrics[k], 4) for k in ('accuracy','accuracy_low','accuracy_high','accuracy_case_folded','accuracy_shape_folded','calibration_error')})
-    return spec
-
-# %% ../nbs/33_q1_study.ipynb #fde91af4
+# %% ../nbs/33_q1_study.ipynb #5dc38067
 def conclude(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder that holds the cross-validations
     profile:str='quick' # as for `group_records`
 )->list: # finished records
     "Everything that can be computed, without training, from the cross-validations that are done"
-    done = {g:_done(g, where, out, profile) for g in GROUPS}
+    done = {g:finished_records(g, where, out, profile) for g in GROUPS}
     for g in ('headline', 'writers'): done[g] += [read_unlabelled(r, where, out) for r in done[g] if r.config.get('context')]
     done['headline'] += done.pop('distilled') # same folds, so one table
     recs = [summarise(g, rs, where, out) for g,rs in done.items() if rs]
     for name, rs in _by_name(done['headline'] + done['writers'] + done['robust']).items():
         recs.append(look_closer(rs[0], where, out))
         if len(rs) > 1: recs.append(look_closer(ensemble(f'{name}-ensemble', rs, where, out, 'last' if name.endswith('unlabelled') else 'tta'), where, out))
-    alone, crop = ([r for r in done[g] if r.name == f'{g}-{row}'] for g,row in (('headline','alone'), ('robust','crop')))
-    return recs + ([robustness(alone[0], crop[0], where, out)] if alone and crop else [])
+    return recs
 
-def _done(group, where, out, profile):
-    "Finished records of a group; none where the drawings do not allow it"
+def finished_records(
+    group:str, # a key of `GROUPS`
+    where:dict, # from `resolve_data`
+    out:Path|str, # the output folder
+    profile:str='quick' # as for `group_records`
+)->list:
+    "The records of a group that are there; none where the drawings do not allow it"
     try: asked = group_records(group, where, profile)
     except InputError: return []
     return [load_record(Path(out)/'records'/r.filename) for r in asked if finished(r, out)]
