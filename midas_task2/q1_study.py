@@ -5,24 +5,26 @@
 # %% auto #0
 __all__ = ['RECIPE', 'STRONG', 'MILD', 'ABLATION', 'SWEEPS', 'LADDER', 'FINAL', 'HEADLINE', 'DISTILLED', 'CROP', 'GROUPS',
            'BASES', 'group_records', 'run_group', 'ensemble', 'made_of', 'newest', 'look_closer', 'show_confused',
-           'summarise', 'read_unlabelled', 'conclude', 'finished_records']
+           'summarise', 'read_with_hand', 'read_unlabelled', 'conclude', 'finished_records']
 
-# %% ../nbs/33_q1_study.ipynb #e828cc78
+# %% ../nbs/33_q1_study.ipynb #dac909d5
 import glob
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy import optimize
+from scipy.special import logsumexp, softmax
 
 from .checkpoint import load_checkpoint
 from .core import InputError, Record, load_record, network_folder, run_once, save_figure
-from .crossval import FOLDS, clustered_mean, cross_validate, finish_answers, finished, fold_splits, load_answers, prepare, read_by, which_folds
+from .crossval import FOLDS, KNOWN, clustered_mean, cross_validate, finish_answers, finished, fold_splits, load_answers, prepare, read_by, which_folds
 from .datasets import ImageSet, load_set
 from .evaluate import (COPIES, add_scores, apply_temperature, calibration_error, confusion_matrix, coverage_at, fit_temperature,
     mean_interval, predict_probs, reliability, risk_coverage)
 from .learner import build_learner
 from .q1 import CONFIG, lr_curve, show_images
-from .writers import assign_missing, average_hand, fit_hand, writer_offsets
+from .writers import assign_missing, average_hand, fit_hand, hand_evidence, writer_offsets
 
 # %% ../nbs/33_q1_study.ipynb #e0e47ba6
 RECIPE = {**{k:v for k,v in CONFIG.items() if k not in ('split','held_out')}, 'ema':.99}
@@ -275,6 +277,40 @@ def _share_right(records, variant, s):
     truth, reads = np.array(s.vocab, object)[s.targets], [read_by(r, variant) for r in records]
     return np.mean([np.where(read == '', np.nan, read == truth) for read in reads], axis=0)
 
+# %% ../nbs/33_q1_study.ipynb #b5cd0dd2
+def read_with_hand(
+    rec:Record, # a finished cross-validation or ensemble
+    where:dict, # from `resolve_data`
+    out:Path|str, # the output folder
+    variant:str='last' # which answers
+)->Record: # like a cross-validation; `known_N` when so many drawings of the writer are known, `last` with all
+    "Held-out drawings read by the networks of `rec` and by their size and place, given the writer's other drawings"
+    s = load_set('drawings', where)
+    res = Record('folds', f'{rec.name}-hand', dict(made_of([rec]), variant=variant, folds=rec.config['folds']), rec.data, rec.seed, rec.kind, rec.profile)
+    def work(r):
+        logs, splits = np.log(np.clip(load_answers(rec, out, len(s), variant), 1e-4, None)), fold_splits(s, rec.config['folds'])
+        answers = {name:_weighed(logs, _evidence(s, splits, rec.config['folds']['split'], n), s, splits) for name,n in dict(last=None, **{f'known_{n}':n for n in KNOWN[1:]}).items()}
+        finish_answers(r, out, s, np.arange(len(s)), answers)
+        r.metrics.update({m:rec.metrics[m] for m in ('params','macs','train_seconds')})
+        r.tables['what'] = f"{rec.tables['what']}, then the writer's size and place"
+    return newest(run_once(res, out, work), out)
+
+def _evidence(s, splits, split, n):
+    res = np.zeros((len(s), len(s.vocab)))
+    for train, held in splits:
+        known = s.subset(train if split == 'stratified' else held)
+        res[held] = hand_evidence(fit_hand(s.subset(train)), s.subset(held), known, n)
+    return res
+
+def _weighed(logs, evidence, s, splits):
+    "Probabilities from both, each fold with the weights that suit the others"
+    res = np.zeros_like(logs)
+    for train, held in splits:
+        loss = lambda w: float((logsumexp(w[0]*logs[train] + w[1]*evidence[train], axis=1) - (w[0]*logs[train] + w[1]*evidence[train])[range(len(train)), s.targets[train]]).mean())
+        w = optimize.minimize(loss, (1.5, .5), method='Nelder-Mead').x
+        res[held] = softmax(w[0]*logs[held] + w[1]*evidence[held], axis=1)
+    return res
+
 # %% ../nbs/33_q1_study.ipynb #072228c0
 def read_unlabelled(
     rec:Record, # a finished cross-validation with `context` and `keep`
@@ -298,7 +334,7 @@ def read_unlabelled(
         r.tables['what'] = "knowing the writer's other drawings, but not what they are"
     return newest(run_once(res, out, work), out)
 
-# %% ../nbs/33_q1_study.ipynb #5dc38067
+# %% ../nbs/33_q1_study.ipynb #7f0e060c
 def conclude(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder that holds the cross-validations
@@ -306,13 +342,32 @@ def conclude(
 )->list: # finished records
     "Everything that can be computed, without training, from the cross-validations that are done"
     done = {g:finished_records(g, where, out, profile) for g in GROUPS}
-    for g in ('headline', 'writers'): done[g] += [read_unlabelled(r, where, out) for r in done[g] if r.config.get('context')]
     done['headline'] += done.pop('distilled') # same folds, so one table
+    for g in ('headline', 'writers'): done[g] += _informed(done[g], where, out)
     recs = [summarise(g, rs, where, out) for g,rs in done.items() if rs]
     for name, rs in _by_name(done['headline'] + done['writers'] + done['robust']).items():
-        recs.append(look_closer(rs[0], where, out))
-        if len(rs) > 1: recs.append(look_closer(ensemble(f'{name}-ensemble', rs, where, out, 'last' if name.endswith('unlabelled') else 'tta'), where, out))
+        recs.append(look_closer(rs[0], where, out, _steadiest(rs[0])))
+        if len(rs) > 1: recs += _together(name, rs, where, out)
     return recs
+
+def _informed(records, where, out):
+    "What knowing the writer's other drawings adds to finished cross-validations, without training"
+    return [read_unlabelled(r, where, out) for r in records if r.config.get('context')] + [read_with_hand(r, where, out, _steadiest(r)) for r in records if r.name.endswith(('alone', 'context'))]
+
+def _together(name, records, where, out):
+    "Conclusions about the ensemble of several seeds; and about its answers beside the writer's hand"
+    both = ensemble(f'{name}-ensemble', records, where, out, _steadiest(records[0]))
+    hand = [read_with_hand(both, where, out, 'last')] if name.endswith(('alone', 'context')) else []
+    return [look_closer(r, where, out) for r in (both, *hand)]
+
+def _steadiest(rec):
+    "Which answers to build on: those with test-time augmentation where there are any"
+    return 'tta' if 'tta' in rec.tables['variants'] else 'last'
+
+def _by_name(records):
+    groups = {}
+    for r in records: groups.setdefault(r.name, []).append(r)
+    return groups
 
 def finished_records(
     group:str, # a key of `GROUPS`
@@ -324,8 +379,3 @@ def finished_records(
     try: asked = group_records(group, where, profile)
     except InputError: return []
     return [load_record(Path(out)/'records'/r.filename) for r in asked if finished(r, out)]
-
-def _by_name(records):
-    groups = {}
-    for r in records: groups.setdefault(r.name, []).append(r)
-    return groups
