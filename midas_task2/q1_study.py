@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RECIPE', 'STRONG', 'MILD', 'ABLATION', 'SWEEPS', 'LADDER', 'FINAL', 'HEADLINE', 'DISTILLED', 'CROP', 'GROUPS',
-           'BASES', 'group_records', 'run_group', 'ensemble', 'made_of', 'newest', 'look_closer', 'show_confused',
-           'summarise', 'read_with_hand', 'read_unlabelled', 'conclude', 'finished_records']
+           'BASES', 'MIXED', 'group_records', 'run_group', 'ensemble', 'made_of', 'newest', 'look_closer',
+           'show_confused', 'summarise', 'read_with_hand', 'read_unlabelled', 'conclude', 'finished_records']
 
 # %% ../nbs/33_q1_study.ipynb #dac909d5
 import glob
@@ -82,12 +82,12 @@ HEADLINE = {'alone':('a drawing alone', {}), 'context':("knowing the writer's ot
 DISTILLED = {'alone':('a drawing alone, by one network that learned from the three', dict(taught_by='alone', distill=dict(weight=.7, temperature=2.)))}
 CROP = {'crop':('cropped to its ink, wherever and however large it is', dict(rendering='ink_crop'))}
 
-# %% ../nbs/33_q1_study.ipynb #3fe231a0
+# %% ../nbs/33_q1_study.ipynb #77598cd9
 GROUPS = dict(
     headline=dict(title='The recipe on folds of its own', rows=HEADLINE, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
     writers=dict(title='The recipe on people it never met', rows=HEADLINE, budget=FINAL, folds=dict(seed=1, split='writer'), seeds=(1,)),
     distilled=dict(title='One network in the place of three', rows=DISTILLED, budget=dict(epochs=FINAL['epochs']), folds=dict(seed=1), seeds=(1,)),
-    robust=dict(title='A network that does not mind size and place', rows=CROP, budget=FINAL, folds=dict(seed=1), seeds=(1,)),
+    robust=dict(title='A network that does not mind size and place', rows=CROP, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
     ablation=dict(title='What each choice is worth', rows=ABLATION, budget=dict(epochs=20), folds={}, seeds=(0,)),
     ladder=dict(title='Networks, small to large', rows=LADDER, budget=dict(epochs=12), folds=dict(only=[0]), seeds=(0,)),
     sweeps=dict(title='Optimizers, learning rates, batch sizes', rows=SWEEPS, budget=dict(epochs=6), folds=dict(only=[0,1]), seeds=(0,)),
@@ -138,7 +138,7 @@ def run_group(
     "Run what is not done of a group"
     return cross_validate(group_records(group, where, profile, only), where, out, workers, fresh=fresh)
 
-# %% ../nbs/33_q1_study.ipynb #65006e19
+# %% ../nbs/33_q1_study.ipynb #abece162
 def ensemble(
     name:str, # of the row
     records, # finished cross-validations on the same folds
@@ -154,7 +154,8 @@ def ensemble(
         probs = np.mean([load_answers(m, out, len(s), variant) for m in records], axis=0)
         finish_answers(r, out, s, np.arange(len(s)), dict(last=probs))
         r.metrics.update({k:sum(m.metrics[k] for m in records) for k in ('params','macs','train_seconds')})
-        r.tables['what'] = f"{records[0].tables['what']}, the mean of {len(records)}"
+        kinds = dict.fromkeys(m.tables['what'] for m in records)
+        r.tables['what'] = f"{' and '.join(kinds)}: the mean of {len(records)} networks"
     return newest(run_once(rec, out, work), out)
 
 def made_of(
@@ -334,7 +335,9 @@ def read_unlabelled(
         r.tables['what'] = "knowing the writer's other drawings, but not what they are"
     return newest(run_once(res, out, work), out)
 
-# %% ../nbs/33_q1_study.ipynb #7f0e060c
+# %% ../nbs/33_q1_study.ipynb #64a56e39
+MIXED = {'headline-views':('headline-alone', 'robust-crop'), 'headline-all':('headline-alone', 'headline-context', 'robust-crop')} # ensembles of different networks
+
 def conclude(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder that holds the cross-validations
@@ -348,6 +351,9 @@ def conclude(
     for name, rs in _by_name(done['headline'] + done['writers'] + done['robust']).items():
         recs.append(look_closer(rs[0], where, out, _steadiest(rs[0])))
         if len(rs) > 1: recs += _together(name, rs, where, out)
+    for name, rows in MIXED.items():
+        rs = [r for r in done['headline'] + done['robust'] if r.name in rows]
+        if len({r.name for r in rs}) == len(rows): recs += _together(name, rs, where, out)
     return recs
 
 def _informed(records, where, out):
@@ -357,7 +363,7 @@ def _informed(records, where, out):
 def _together(name, records, where, out):
     "Conclusions about the ensemble of several seeds; and about its answers beside the writer's hand"
     both = ensemble(f'{name}-ensemble', records, where, out, _steadiest(records[0]))
-    hand = [read_with_hand(both, where, out, 'last')] if name.endswith(('alone', 'context')) else []
+    hand = [] if name.endswith(('hand', 'unlabelled')) else [read_with_hand(both, where, out)]
     return [look_closer(r, where, out) for r in (both, *hand)]
 
 def _steadiest(rec):

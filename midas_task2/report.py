@@ -7,12 +7,12 @@ __all__ = ['PARENTS', 'Q2_NAMES', 'Q3_METHODS', 'STARTS', 'TITLES', 'COLOURS', '
            'KNN', 'STUDY_PICTURES', 'TEMPLATES', 'SECTIONS', 'OPTIONAL', 'MAKERS', 'choose_records', 'by_name',
            'mixed_settings', 'seed_values', 'spread', 'number', 'millions', 'duration', 'difference', 'points',
            'last_row', 'q1_table', 'confused_table', 'reached', 'q2_column', 'q2_table', 'q3_table', 'as_table',
-           'data_tables', 'even_digits', 'plain', 'record_table', 'look', 'draw_lines', 'zoom', 'plot_history',
+           'data_tables', 'even_digits', 'plain', 'spent', 'record_table', 'look', 'draw_lines', 'zoom', 'plot_history',
            'plot_curve', 'plot_lr_find', 'plot_confusion', 'class_ticks', 'write_counts', 'plot_given_true',
            'plot_folders', 'class_colours', 'plot_tsne', 'tsne_table', 'data_uri', 'inline', 'picture', 'saved_picture',
            'saved_pictures', 'main_network', 'q1_facts', 'q1_pictures', 'q1_section', 'finding', 'common_level',
-           'q2_facts', 'q2_section', 'titled', 'q3_facts', 'label_facts', 'q3_section', 'study_section', 'tsne_section',
-           'data_section', 'largest_peak', 'about', 'cards', 'write_report']
+           'q2_facts', 'q2_section', 'titled', 'q3_facts', 'label_facts', 'q3_section', 'study_section', 'closer_table',
+           'tsne_section', 'data_section', 'largest_peak', 'about', 'cards', 'write_report']
 
 # %% ../nbs/40_report.ipynb #91b88ca0
 import base64, io, math
@@ -255,13 +255,19 @@ def plain(k): # names of Python as words
     "Spaces for underscores, in names longer than one character"
     return k.replace('_', ' ') if isinstance(k, str) and len(k) > 1 else k
 
-# %% ../nbs/40_report.ipynb #a9f6081e
+# %% ../nbs/40_report.ipynb #e464201c
+def spent(
+    r:Record
+)->float: # seconds
+    "What an experiment took; a cross-validation adds up its folds, which other processes may have trained"
+    return max(r.seconds, r.metrics.get('folds_seconds', 0))
+
 def record_table(
     records # any records
 )->pd.DataFrame: # a row per record
     "Where each number came from"
     digest = lambda r: '; '.join(f'{role}: {d.get("name","")} {str(d.get("digest",""))[:10]}' for role,d in r.data.items() if isinstance(d, dict))
-    t = pd.DataFrame([dict(record=r.filename, seed=r.seed, seconds=f'{r.seconds:.1f}', data=digest(r)) for r in records])
+    t = pd.DataFrame([dict(record=r.filename, seed=r.seed, seconds=f'{spent(r):.1f}', data=digest(r)) for r in records])
     t.attrs['text'] = ['data']
     return t.set_index('record')
 
@@ -591,7 +597,7 @@ def label_facts(
     m, gt = r.metrics, np.array(r.tables.get('given_true', np.zeros((0,0))))
     return dict(right=int(np.trace(gt)), n=int(gt.sum()), bias=100*(len(gt)-1)*m['right_share'] if m.get('right_share') else None, uniformity=m.get('uniformity_p'), order=m.get('order_p'), pixel=m.get('pixel_difference'))
 
-# %% ../nbs/40_report.ipynb #244a8c6f
+# %% ../nbs/40_report.ipynb #6b7cf211
 def q3_section(records, out)->dict:
     "Everything the Q3 template needs"
     groups, pics = by_name(records, 'q3'), []
@@ -614,9 +620,17 @@ def study_section(records, out)->dict:
     if closer: pics.append(picture([curves(plot_reliability, 'reliability'), curves(plot_risk_coverage, 'risk_coverage')], 'How sure and how often right, after a temperature fitted on the other folds; and accuracy when the least sure are refused.', (4.8,4.4)))
     if 'robustness' in g: pics.append(picture([lambda ax: plot_changes(g['robustness'].tables['changes'], ax)], 'Held-out drawings that were moved (per cent of the page), scaled, cropped to their ink or inverted before they were read.', (6.4,4)))
     best = max(closer.values(), key=lambda r: r.metrics['accuracy'], default=None)
-    return dict(facts=[dict(name=n.replace('-', ', '), what=r.tables['what'], seed=r.seed, alone=not n.endswith('ensemble'), accuracy=spread([r], 'accuracy'), case=spread([r], 'accuracy_case_folded'), shape=spread([r], 'accuracy_shape_folded'),
-                answered=r.metrics['answered_at_99'], right=r.metrics['right_at_99'], leak=r.metrics.get('accuracy_with_leak') if not n.startswith('writers') else None) for n,r in closer.items()],
-                tables=tables, pictures=pics + saved_pictures([best] if best else [], out))
+    leak = closer['headline-alone'].metrics.get('accuracy_with_leak') if 'headline-alone' in closer else None
+    return dict(leak=leak, tables={**({'Looked at closely':closer_table(closer.values())} if closer else {}), **tables}, pictures=pics + saved_pictures([best] if best else [], out))
+
+def closer_table(
+    records # of question 'answers' with the table `risk_coverage`
+)->pd.DataFrame: # a row each
+    "Accuracies, calibration, and what is left when the least sure answers are refused"
+    percent = lambda v: f'{100*v:.1f} %'
+    rows = [{'who reads':r.tables['what'], 'seed':'several' if r.name.endswith(('ensemble','ensemble-hand')) else r.seed, 'accuracy':spread([r], 'accuracy'), 'case-folded':spread([r], 'accuracy_case_folded'), 'shape-folded':spread([r], 'accuracy_shape_folded'),
+             'calibration error':spread([r], 'calibration_error'), 'answered, to be 99 % right':percent(r.metrics['answered_at_99']), 'right of these':percent(r.metrics['right_at_99'])} for r in records]
+    return pd.DataFrame(rows).set_index('who reads')
 
 STUDY_PICTURES = dict(ablation=(plot_differences, 'What each change of the recipe does, on the same folds: whole intervals on one side of zero are coloured.', (7.5,4.8)),
                       ladder=(plot_ladder, 'Accuracy and cost of networks trained alike, on the same held-out drawings.', (6.4,3.6)),
@@ -706,7 +720,7 @@ The difference is {{ f.difference }}: {{ f.finding }}.</p>
 {{ p.caution(f.seeds) }}{{ p.notes(q2.notes) }}{{ p.tables(q2.tables) }}{{ p.pictures(q2.pictures) }}
 '''
 
-# %% ../nbs/40_report.ipynb #7898eb65
+# %% ../nbs/40_report.ipynb #39d9ba5b
 TEMPLATES['q3.html'] = '''
 {% import 'parts.html' as p %}{% set f = q3.facts %}
 <p>{% if f.plain %}Plain training reads <b>{{ f.plain }}</b> of {{ test_name }}{% if f.argmin %}; the least likely class of the same network (<code>argmin</code>) <b>{{ f.argmin }}</b>{% endif %}. {% endif %}
@@ -724,9 +738,8 @@ TEMPLATES['answers.html'] = '''
 {% import 'parts.html' as p %}
 <p>Held-out drawings, each read by networks that had not seen it; the tables say how many drawings and seeds. Intervals in this section count writers, not drawings, since drawings of one hand resemble each other; differences were taken drawing by drawing.
 They do not cover another seed of the training, and of twenty differences one may leave out zero by chance.</p>
-{% for f in answers.facts %}<p><b>{{ f.name }}</b> ({{ f.what }}{% if f.alone %}; seed {{ f.seed }}{% endif %}): {{ f.accuracy }}, case-folded {{ f.case }}, shape-folded {{ f.shape }}.
-When the least sure answers are refused so that 99 % should be right, {{ '%.0f'|format(100*f.answered) }} % are answered, and {{ '%.1f'|format(100*f.right) }} % of these are right.
-{% if f.leak %} (A warning: handing out among each writer's drawings the classes which the training part lacks would make it {{ '%.1f'|format(100*f.leak) }} %. That is a property of this data set, not of reading.){% endif %}</p>{% endfor %}
+{% if answers.leak %}<p class="note">A warning: each writer drew each character once. Handing out among a writer's held-out drawings the characters which the training part lacks would turn one network's answers into {{ '%.1f'|format(100*answers.leak) }} %. That is a property of this data set, not of
+reading, and nothing else here makes use of it.</p>{% endif %}
 {{ p.tables(answers.tables) }}{{ p.pictures(answers.pictures) }}
 '''
 TEMPLATES['tsne.html'] = '''
@@ -766,7 +779,7 @@ in the place of MNIST. They show that everything works; they say nothing about t
 </main></body></html>
 '''
 
-# %% ../nbs/40_report.ipynb #75f9d769
+# %% ../nbs/40_report.ipynb #2de26053
 SECTIONS = dict(data=('Data', 'Data', 'explore'), q1=('Q1', 'Q1: reading digits and letters', 'q1'), answers=('Q1 study', 'Q1 by cross-validation', 'study'), q2=('Q2', 'Q2: is pretraining worth it?', 'q2'),
                 q3=('Q3', 'Q3: labels that are wrong', 'q3'), tsne=('t-SNE', 't-SNE: what the networks see', 'tsne'))
 OPTIONAL = 'answers', # takes hours, so a report without it is whole
@@ -782,7 +795,7 @@ def about(records)->dict: # `kind`, `table`, `commands`, `versions`, `records`
     last = records[-1]
     codes = sorted({'{} ({})'.format(*(str((r.environment.get('code') or {}).get(k)) for k in ('version','digest'))) for r in records})
     hw, peak = last.environment.get('hardware') or {}, largest_peak(records)
-    rows = {'Data':last.kind, 'Profile':last.profile, 'Code':'; '.join(codes), 'Records':str(len(records)), 'Time of all experiments':duration(sum(r.seconds for r in records)),
+    rows = {'Data':last.kind, 'Profile':last.profile, 'Code':'; '.join(codes), 'Records':str(len(records)), 'Time of all experiments':duration(sum(map(spent, records))),
             'Peak memory':f'{peak/1024:.2f} GiB' if peak else None, 'Machine':', '.join(f'{k} {v}' for k,v in hw.items() if v and k != 'peak_mib'), 'Last record':f'{last.created[:16].replace("T", " ")} UTC'}
     t = as_table({k:v for k,v in rows.items() if v}).rename(columns=dict(value=' '))
     t.attrs['text'] = [' ']
