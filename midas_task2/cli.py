@@ -118,7 +118,7 @@ def q1(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
-# %% ../nbs/41_cli.ipynb #e93f195c
+# %% ../nbs/41_cli.ipynb #24a96948
 def study(
     groups:Param('what to run: headline, writers, distilled, robust, ablation, ladder, sweeps; default: all', str, nargs='*', opt=False)=None, # what to run; default: all
     data:str='auto', # as for `run`
@@ -132,9 +132,9 @@ def study(
     "Q1 by cross-validation: the headline, and what each choice is worth; hours, but it goes on where it was stopped"
     from midas_task2.q1_release import study_robustness
     from midas_task2.q1_study import GROUPS, conclude, group_records, run_group
-    out, where = _study_place(out, data, profile)
     if workers < 0: raise InputError(f'--workers {workers}: give 0 or more')
     if rows and len(groups or GROUPS) != 1: raise InputError(f'--rows {rows}: name the one group that has them')
+    out, where = _study_place(out, data, profile)
     asked = dict(profile=profile, only=rows.split(',') if rows else None)
     for g in groups or GROUPS: group_records(g, where, **asked) # what is wrong with any is said before the first is trained
     for g in groups or GROUPS: run_group(g, where, out, **asked, workers=workers, fresh=fresh)

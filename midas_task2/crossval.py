@@ -44,7 +44,7 @@ def which_folds(
     "The folds that this record trains"
     return rec.config['folds'].get('only') or list(range(rec.config['folds']['k']))
 
-# %% ../nbs/24_crossval.ipynb #b88afe42
+# %% ../nbs/24_crossval.ipynb #119390a2
 def prepare(
     name:str, # of the row
     config:dict, # a recipe, with `folds` and `rendering`
@@ -78,12 +78,19 @@ def finished(
     "Whether the record of all folds is written"
     return (Path(out)/'records'/rec.filename).exists()
 
+def _write_arrays(path, **arrays):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    with atomic_path(path) as p: p.write_bytes(buffer.getvalue())
+
+_UNREADABLE = OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile # what NumPy raises for a damaged file
+
 def _read_fold(path):
     "What a fold left: `about`, and answers by name; None when it is not there or cannot be read"
     try:
         with np.load(path) as f: arrays = dict(f)
         return json.loads(arrays.pop('about').tobytes()), arrays
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile): return None
+    except _UNREADABLE: return None
 
 def _train_fold(rec, s, out, k, device, path):
     train, held = (s.subset(i) for i in fold_splits(s, rec.config['folds'])[k])
@@ -103,9 +110,7 @@ def _train_fold(rec, s, out, k, device, path):
     if rec.config.get('ema'): answers['average'] = predict_probs(learn.average.averaged, spec, views['last'], device=device)
     if rec.config.get('keep'): save_checkpoint(network_folder(rec, out)/f'fold-{k}', learn.model, spec)
     about = dict(history=history.epochs, code=code_version()['digest'], threads=torch.get_num_threads(), peak_mib=peak_memory(), seconds=round(time.perf_counter()-start, 1), **model_cost(learn.model, s.images.shape[1:]))
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **{n:a.astype(np.float16) for n,a in answers.items()})
-    with atomic_path(path) as p: p.write_bytes(buffer.getvalue())
+    _write_arrays(path, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **{n:a.astype(np.float16) for n,a in answers.items()})
     shutil.rmtree(state, ignore_errors=True)
 
 def _teachers(rec, out, k):
@@ -215,7 +220,7 @@ def _as_text(probs, index, n, vocab):
     read[index] = np.array(vocab, object)[probs.argmax(1)]
     return json.dumps(read.tolist(), ensure_ascii=False) # one line of the record
 
-# %% ../nbs/24_crossval.ipynb #83598781
+# %% ../nbs/24_crossval.ipynb #b864f8d4
 def _answers_file(rec, out): return Path(out)/'answers'/f'{rec.stem}.npz'
 
 def save_answers(
@@ -225,10 +230,8 @@ def save_answers(
     answers:dict # name -> probabilities [N, C], half precision
 )->Path:
     "Keep what the networks answered"
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, index=index.astype(np.int32), **answers)
-    with atomic_path(_answers_file(rec, out)) as p: p.write_bytes(buffer.getvalue())
-    return _answers_file(rec, out)
+    _write_arrays(path := _answers_file(rec, out), index=index.astype(np.int32), **answers)
+    return path
 
 def load_answers(
     rec:Record,
@@ -241,7 +244,7 @@ def load_answers(
     if not path.exists(): raise Missing(f'{path}: missing, as in a fresh checkout; run its experiment again with --fresh')
     try:
         with np.load(path) as f: index, probs = f['index'], f[variant].astype(np.float32)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile): raise InputError(f"{path}: holds no readable answers '{variant}'; run its experiment again with --fresh") from None
+    except _UNREADABLE: raise InputError(f"{path}: holds no readable answers '{variant}'; run its experiment again with --fresh") from None
     res = np.full((n or len(index), probs.shape[1]), np.nan, np.float32)
     res[index] = probs
     return res

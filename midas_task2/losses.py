@@ -53,15 +53,19 @@ def scl_nl_loss(
     "SCL-NL, `-log(1 - p[given])` (Chou et al. 2020)"
     return _reduce(-log_others(logits, given), reduction)
 
-# %% ../nbs/12_losses.ipynb #0ac93f77
+# %% ../nbs/12_losses.ipynb #5c597a04
+def _p_given(logits, given):
+    "Probability of the given class, float32 [N]"
+    logits, given = _checked(logits, given)
+    return logits.softmax(1).gather(1, given[:,None]).squeeze(1)
+
 def scl_exp_loss(
     logits:Tensor, # [N, C]
     given:Tensor, # int64 [N], a class each image is not
     reduction:str='mean' # 'mean', 'sum' or 'none'
 )->Tensor: # a scalar, or [N] for 'none'
     "SCL-EXP, `exp(p[given])` (Chou et al. 2020)"
-    logits, given = _checked(logits, given)
-    return _reduce(logits.softmax(1).gather(1, given[:,None]).squeeze(1).exp(), reduction)
+    return _reduce(_p_given(logits, given).exp(), reduction)
 
 # %% ../nbs/12_losses.ipynb #53776819
 def uniform_complementary(
@@ -101,12 +105,6 @@ def forward_loss(
     log_t = T.log().to(logits.device).T[given]  # [N, C]; log 0 = -inf drops a class from the sum
     return _reduce(-(logits.log_softmax(1) + log_t).logsumexp(1), reduction)
 
-# %% ../nbs/12_losses.ipynb #6fdcd2af
-def _p_given(logits, given):
-    "Probability of the given class, float32 [N]"
-    logits, given = _checked(logits, given)
-    return logits.softmax(1).gather(1, given[:,None]).squeeze(1)
-
 # %% ../nbs/12_losses.ipynb #d6891463
 def pc_loss(
     logits:Tensor, # [N, C]
@@ -135,13 +133,10 @@ def ure_loss(
     "Unbiased risk estimate, `(T⁻¹ ℓ)[given]` with cross entropy for ℓ (Ishida et al. 2019)"
     return _reduce(_risk_terms(logits, given, T).sum(1), reduction)
 
-# %% ../nbs/12_losses.ipynb #fdc410ef
-def _whole(reduction):
-    if reduction=='none': raise InputError('loss: the risk is corrected over a whole batch, so it has no value per image; choose mean or sum')
-
+# %% ../nbs/12_losses.ipynb #ceacfe54
 def _by_class(logits, given, T, reduction):
-    _whole(reduction)
-    return _reduce(_risk_terms(logits, given, T).T, 'none').sum(1) / (len(given) if reduction=='mean' else 1)
+    if reduction=='none': raise InputError('loss: the risk is corrected over a whole batch, so it has no value per image; choose mean or sum')
+    return torch.stack([_reduce(part, reduction) for part in _risk_terms(logits, given, T).T])
 
 def nn_loss(
     logits:Tensor, # [N, C]

@@ -82,7 +82,7 @@ HEADLINE = {'alone':('a drawing alone', {}), 'context':("knowing the writer's ot
 DISTILLED = {'alone':('a drawing alone, by one network that learned from the three', dict(taught_by='alone', distill=dict(weight=.7, temperature=2.)))}
 CROP = {'crop':('cropped to its ink, wherever and however large it is', dict(rendering='ink_crop'))}
 
-# %% ../nbs/33_q1_study.ipynb #77598cd9
+# %% ../nbs/33_q1_study.ipynb #3c922d1d
 GROUPS = dict(
     headline=dict(title='The recipe on folds of its own', rows=HEADLINE, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
     writers=dict(title='The recipe on people it never met', rows=HEADLINE, budget=FINAL, folds=dict(seed=1, split='writer'), seeds=(1,)),
@@ -120,11 +120,15 @@ def _record(group, name, changes, g, where, seed, profile):
     rec.tables['what'] = g['rows'][name][0]
     return rec
 
+_suggested = {} # digest of the drawings -> rate; the sweeps are looked at several times in a run
+
 def _suggestion(where):
     "lr_find's rate for the recipe on the first fold; never higher than one tenth, where a curve without a valley would point"
     s = load_set('drawings', where, RECIPE['rendering'])
-    train, held = (s.subset(i) for i in fold_splits(s, FOLDS)[0])
-    return min(float(f"{lr_curve(build_learner(RECIPE, train, held, 0))['valley']:.2g}"), .1)
+    if s.digest not in _suggested:
+        train, held = (s.subset(i) for i in fold_splits(s, FOLDS)[0])
+        _suggested[s.digest] = min(float(f"{lr_curve(build_learner(RECIPE, train, held, 0))['valley']:.2g}"), .1)
+    return _suggested[s.digest]
 
 def run_group(
     group:str, # a key of `GROUPS`

@@ -112,7 +112,7 @@ def average_hand(
     moved = F.grid_sample(x, F.affine_grid(theta, x.shape, align_corners=False), align_corners=False)
     return replace(s, images=moved[:,0].round().clamp(0, 255).byte().numpy())
 
-# %% ../nbs/06_writers.ipynb #1c2d3adb
+# %% ../nbs/06_writers.ipynb #c2172875
 def hand_evidence(
     hand:Hand,
     s:ImageSet, # what to read
@@ -122,10 +122,10 @@ def hand_evidence(
 )->np.ndarray: # float [N, C]; zeros where nothing is known
     "Log ratio per class: size and place if this writer drew it, against a writer of whom nothing is known"
     x, theirs, res = hand_features(s), hand_features(known), np.zeros((len(s), len(s.vocab)))
+    anybody = hand.posterior(theirs[:0], known.targets[:0])
     for i, others in enumerate(_others(s, known, n, seed)):
         if len(others) and np.isfinite(x[i]).all():
-            informed, anybody = hand.posterior(theirs[others], known.targets[others]), hand.posterior(theirs[:0], known.targets[:0])
-            res[i] = hand.log_density(x[i], *informed) - hand.log_density(x[i], *anybody)
+            res[i] = hand.log_density(x[i], *hand.posterior(theirs[others], known.targets[others])) - hand.log_density(x[i], *anybody)
     return np.nan_to_num(res) # a class that the training part lacks has no mean
 
 # %% ../nbs/06_writers.ipynb #e640ca4a
