@@ -169,7 +169,7 @@ def digest_json(
     "SHA-256 of `o` as JSON with sorted keys"
     return hashlib.sha256(json.dumps(o, sort_keys=True, default=str).encode()).hexdigest()
 
-# %% ../nbs/00_core.ipynb #3f6b18c2
+# %% ../nbs/00_core.ipynb #9db233fc
 def check_seed(
     seed:int
 ):
@@ -191,6 +191,7 @@ def one_thread_in_tests():
     from threadpoolctl import threadpool_limits
     torch.set_num_threads(1)
     threadpool_limits(1)
+    os.environ['OMP_NUM_THREADS'] = '1' # of the processes that a test starts
 
 def pick_device(
     name:str='' # 'cpu', 'cuda', 'cuda:1'...; default: CUDA where there is one, else the CPU

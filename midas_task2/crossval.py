@@ -44,7 +44,7 @@ def which_folds(
     "The folds that this record trains"
     return rec.config['folds'].get('only') or list(range(rec.config['folds']['k']))
 
-# %% ../nbs/24_crossval.ipynb #119390a2
+# %% ../nbs/24_crossval.ipynb #2cd790d8
 def prepare(
     name:str, # of the row
     config:dict, # a recipe, with `folds` and `rendering`
@@ -78,6 +78,7 @@ def finished(
     "Whether the record of all folds is written"
     return (Path(out)/'records'/rec.filename).exists()
 
+# %% ../nbs/24_crossval.ipynb #3c26f787
 def _write_arrays(path, **arrays):
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
@@ -92,6 +93,7 @@ def _read_fold(path):
         return json.loads(arrays.pop('about').tobytes()), arrays
     except _UNREADABLE: return None
 
+# %% ../nbs/24_crossval.ipynb #fe40d2c0
 def _train_fold(rec, s, out, k, device, path):
     train, held = (s.subset(i) for i in fold_splits(s, rec.config['folds'])[k])
     views = dict(last=held.images)

@@ -152,7 +152,7 @@ def coverage_at(
     good = curve[curve.accuracy >= accuracy]
     return dict(coverage=float(good.coverage.max()), confidence=float(good.confidence.min()))
 
-# %% ../nbs/22_evaluate.ipynb #db1f4801
+# %% ../nbs/22_evaluate.ipynb #ac740793
 @torch.no_grad()
 def forward_images(
     net, # the model, or a part of it that takes images
@@ -185,6 +185,7 @@ def predict_probs(
     if not np.isfinite(probs).all(): raise InputError('the network answers with what is no number: its weights are damaged; train it again')
     return probs
 
+# %% ../nbs/22_evaluate.ipynb #19731027
 COPIES = 8 # changed copies of each image, beside itself
 VIEWS = dict(rotate=5, shear=.1, scale=.05, shift=.03, elastic=.008, stroke=.3) # half of what training sees
 
@@ -203,6 +204,7 @@ def predict_views(
         copies = [(change(x)[:,0]*255).round().clamp(0, 255).byte().numpy() for _ in range(n)]
     return np.mean([predict_probs(model, spec, c, **kwargs) for c in (images, *copies)], axis=0)
 
+# %% ../nbs/22_evaluate.ipynb #edb07ec6
 def scores(
     probs:np.ndarray, # float [N, C]
     targets:np.ndarray, # int [N]

@@ -22,7 +22,7 @@ from .learner import train_learner
 from .models import model_cost
 from .q1_study import HEADLINE, finished_records, group_records, made_of, newest
 
-# %% ../nbs/34_q1_release.ipynb #d0acfa27
+# %% ../nbs/34_q1_release.ipynb #1d502cea
 def _moved(dx, dy): return lambda ink: _placed(ink, 1., dx, dy)
 def _scaled(f): return lambda ink: _placed(ink, f, 0, 0)
 
@@ -49,6 +49,7 @@ CHANGES = dict(
     half=_scaled(.5), two_thirds=_scaled(.67), larger_half=_scaled(1.5), double=_scaled(2.),
     cropped=_cropped, inverted=lambda ink: to_ink(ImageOps.invert(ink)))
 
+# %% ../nbs/34_q1_release.ipynb #81b0baa7
 def changed_drawings(
     where:dict, # from `resolve_data`
     renderings, # names in `RENDERINGS`
@@ -74,6 +75,7 @@ def training_scope(
     values = dict(height=g.height, width=g.width, y=g.y-.5, x=g.x-2/3)
     return {k:[round(float(v.min())-.02, 4), round(float(v.max())+.02, 4)] for k,v in values.items()}
 
+# %% ../nbs/34_q1_release.ipynb #c8df41e0
 def robustness(
     alone:Record, # a finished cross-validation on pages, with `keep`
     crop:Record, # the same on the same folds, on crops to the ink

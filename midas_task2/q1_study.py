@@ -178,7 +178,7 @@ def newest(
             if old.stem != rec.stem: old.unlink()
     return rec
 
-# %% ../nbs/33_q1_study.ipynb #cb2b8cfa
+# %% ../nbs/33_q1_study.ipynb #3304f0df
 def look_closer(
     rec:Record, # a finished cross-validation or ensemble
     where:dict, # from `resolve_data`
@@ -222,6 +222,7 @@ def _leaked(probs, s, splits):
     for train, held in splits: res[held] = assign_missing(probs[held], s.writers[held], s.subset(train))
     return res
 
+# %% ../nbs/33_q1_study.ipynb #3da6f6d8
 def show_confused(
     s:ImageSet,
     probs:np.ndarray, # float [N, C]
