@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PROFILE_NAMES', 'COMMANDS', 'data_status', 'data_import', 'data_fetch', 'explore', 'q1', 'study', 'release', 'q2',
-           'q3', 'tsne', 'report', 'run', 'evaluate', 'predict', 'usage', 'main']
+           'q3', 'tsne', 'report', 'run', 'evaluate', 'predict', 'diagnose', 'relabel', 'usage', 'main']
 
 # %% ../nbs/41_cli.ipynb #3a924fad
 import json, os, signal, sys, threading, warnings
@@ -118,7 +118,7 @@ def q1(
     _show(_summary(recs), json, _record_lines(recs))
     return recs
 
-# %% ../nbs/41_cli.ipynb #24a96948
+# %% ../nbs/41_cli.ipynb #73eaa702
 def study(
     groups:Param('what to run: headline, writers, distilled, robust, ablation, ladder, sweeps; default: all', str, nargs='*', opt=False)=None, # what to run; default: all
     data:str='auto', # as for `run`
@@ -151,7 +151,8 @@ def _study_place(out, data, profile):
 
 def _study_lines(r):
     "A group's rows, or one line for what was concluded from a cross-validation"
-    if 'changes' in r.tables: return ['', 'moved, scaled, cropped'] + [f"{c['change']:30} page {c['page_accuracy']:7.2%}  crop {c['crop_accuracy']:7.2%}  released {c['both_accuracy']:7.2%}" for c in r.tables['changes']]
+    if 'changes' in r.tables: return ['', 'moved, scaled, cropped'] + [f"{c['change']:30} page {c['page_accuracy']:7.2%}  crop {c['crop_accuracy']:7.2%}  both {c['both_accuracy']:7.2%}" for c in r.tables['changes']]
+    if 'pen' in r.tables: return ['', 'strokes thinner and thicker, in the crop'] + [f"{p['amount']:+5.1f} pixel  accuracy {p['accuracy']:7.2%}  capitals read as small {p['capital_as_small']:7.2%}  small as capitals {p['small_as_capital']:7.2%}" for p in r.tables['pen']]
     if 'rows' not in r.tables: return [f"{r.name:36} {r.metrics['accuracy']:7.2%}  {r.metrics['answered_at_99']:.0%} answered when 99 % should be right, {r.metrics['right_at_99']:.1%} are"]
     line = lambda q: f"{q['row']+', '+q['variant']:36} {q['accuracy']:7.2%} ({q['accuracy_low']:.2%} to {q['accuracy_high']:.2%})  difference {q['difference']:+.2%}" if q['difference'] is not None else f"{q['row']+', '+q['variant']:36} {q['accuracy']:7.2%}"
     return ['', r.tables['title'], *map(line, r.tables['rows'])]
@@ -259,26 +260,24 @@ def run(
           f'{_record_lines(recs)}\nreport: {path}\n{seconds:.0f} s, peak memory {peak} MiB')
     return recs
 
-# %% ../nbs/41_cli.ipynb #ce2d09b0
-def _checkpoint(model):
-    "Network, `Spec` and fallback of the checkpoint at `model`, or of the newest of Q1 in that output folder; by default of the released network"
-    from midas_task2.checkpoint import load_checkpoint, load_fallback
-    place = Path(model) if model else released('q1')
-    folder = find_network(place, question='q1') if (place/'records').is_dir() else place
-    net, spec = load_checkpoint(folder)
-    return net, spec, load_fallback(folder, spec)
+# %% ../nbs/41_cli.ipynb #cebe0b0e
+def _checkpoints(model):
+    "Pairs of network and `Spec`: the checkpoints at `model`, separated by commas, or the newest of Q1 in an output folder; by default the released network"
+    from midas_task2.checkpoint import load_checkpoint
+    def one(place): return load_checkpoint(find_network(place, question='q1') if (place/'records').is_dir() else place)
+    return [one(Path(m)) for m in ([model] if Path(model).exists() else model.split(','))] if model else [one(released('q1'))]
 
 def evaluate(
     data:str='', # a zip or folder of class folders (Sample001... or named by class), or a folder of MNIST's IDX test files
-    model:str='', # checkpoint folder, or output folder of `q1` or `run`; default: models/q1
+    model:str='', # checkpoint folder, or output folder of `q1` or `run`; several, separated by commas, answer together; default: models/q1
     labels:str='', # a CSV file with the columns file and label; default: the folders' names
     json:bool=False # print JSON
 ):
     "Accuracy of a trained network on labelled images of your own; pictures that cannot be read are listed"
     from midas_task2.evaluate import evaluate_files
     if not data: raise InputError('evaluate needs --data PATH, a zip or folder of class folders')
-    net, spec, fallback = _checkpoint(model)
-    r = evaluate_files(net, spec, data, labels, fallback=fallback)
+    (net, spec), *others = _checkpoints(model)
+    r = evaluate_files(net, spec, data, labels, others=others)
     shown = 'n accuracy accuracy_case_folded accuracy_shape_folded calibration_error'.split()
     lines = [f'{k:24}{r[k]:.4f}' if isinstance(r[k], float) else f'{k:24}{r[k]}' for k in shown]
     _show(r, json, '\n'.join(lines + [f"{c['true']} read as {c['read_as']}: {c['n']}" for c in r['confusions'][:10]]))
@@ -291,15 +290,15 @@ def _check_skipped(skipped, read):
 
 def predict(
     paths:Param('pictures, folders, zips or tars', str, nargs='+', opt=False), # pictures, folders, zips or tars
-    model:str='', # checkpoint folder, or output folder of `q1` or `run`; default: models/q1
+    model:str='', # checkpoint folder, or output folder of `q1` or `run`; several, separated by commas, answer together; default: models/q1
     k:int=5, # how many classes to name
     json:bool=False # print JSON
 ):
     "Name the most likely characters of pictures of any size and format; those that cannot be read are listed"
     from midas_task2.evaluate import predict_files
     n, bad, last = 0, 0, {}
-    net, spec, fallback = _checkpoint(model)
-    for n, r in enumerate(predict_files(net, spec, paths, k, fallback), 1): # shown as they come, for there may be a hundred thousand
+    (net, spec), *others = _checkpoints(model)
+    for n, r in enumerate(predict_files(net, spec, paths, k, others), 1): # shown as they come, for there may be a hundred thousand
         if 'error' in last: say(last['error'])
         last, bad = r, bad + ('error' in r)
         _show_row(r, n, json)
@@ -308,13 +307,60 @@ def predict(
     if 'error' in last: say(last['error'])
     _check_skipped(bad, n-bad)
 
+def diagnose(
+    path:Param('a zip, tar or folder of class folders', str, opt=False), # a zip, tar or folder of class folders
+    labels:str='', # a CSV file with the columns file and label; default: the folders' names
+    reference:str='', # checkpoint folder of a network that knows the classes by their right names; default: none
+    rendering:str='auto', # how pictures are read: page, size_kept, mnist_style...; auto: by their size
+    steps:int=500, # of each training; more take longer and see more
+    seed:int=0,
+    json:bool=False # print JSON
+):
+    "What is wrong with the labels of a folder: how many are right, where the others go, which loss to use; no clean label needed"
+    d = _audit(path, labels, reference, rendering, steps, seed)[0].diagnosis
+    _show(d, json, _diagnosis_text(d))
+    return d
+
+def relabel(
+    path:Param('a zip, tar or folder of class folders', str, opt=False), # a zip, tar or folder of class folders
+    out:str='', # the CSV file to write: file, given, recovered, confidence
+    labels:str='', # as for `diagnose`
+    reference:str='', # as for `diagnose`
+    rendering:str='auto', # as for `diagnose`
+    steps:int=500, # as for `diagnose`
+    seed:int=0,
+    json:bool=False # print JSON
+):
+    "What the labels of a folder should have been, as a table"
+    if not out: raise InputError('relabel needs --out FILE.csv')
+    audit, s, names = _audit(path, labels, reference, rendering, steps, seed)
+    from midas_task2.audit import save_relabelled
+    save_relabelled(audit, s, names, out)
+    changed = int((audit.recovered != s.targets).sum())
+    _show(dict(audit.diagnosis, n=len(s), changed=changed, out=out), json, f'{_diagnosis_text(audit.diagnosis)}\n{changed:,} of {len(s):,} labels changed: {out}')
+    return audit
+
+def _audit(path, labels, reference, rendering, steps, seed):
+    "The audit of a folder, its images and the names of its files"
+    if steps < 1: raise InputError(f'--steps {steps}: give 1 or more')
+    check_seed(seed)
+    from midas_task2.audit import audit_labels, read_doubtful, reference_reads
+    s, names = read_doubtful(path, labels, rendering)
+    known = reference_reads(reference, path, labels, s) if reference else None
+    return audit_labels(s, known, steps, steps*8//5, seed, title='audit'), s, names
+
+def _diagnosis_text(d):
+    share = lambda k: f"{100*d[k]:.2f}"
+    sure = '' if d['confidence'] is None else f", in {d['confidence']:.0%} of bootstrap samples"
+    return f"{d['kind']}{sure}: {d['means']}\nright: {share('share_right')} % ({share('share_right_low')} to {share('share_right_high')})\nnext: {d['advice']}" + (f"\n{d['note']}" if d['note'] else '')
+
 def _show_row(r, n, as_json):
     "A picture's line for people, or its place in a JSON list"
     if as_json: print(('[' if n == 1 else ',') + '\n' + json.dumps(r), end='')
     elif 'error' not in r: print(one_line(r['file']), *(f'{one_line(c)} {p:.1%}' for c,p in zip(r['classes'], r['probabilities'])), sep='  ')
 
-# %% ../nbs/41_cli.ipynb #47a84aa5
-COMMANDS = {'run':run, 'q1':q1, 'q2':q2, 'q3':q3, 'study':study, 'release':release, 'explore':explore, 'tsne':tsne, 'report':report, 'evaluate':evaluate, 'predict':predict,
+# %% ../nbs/41_cli.ipynb #2e3e1505
+COMMANDS = {'run':run, 'q1':q1, 'q2':q2, 'q3':q3, 'study':study, 'release':release, 'explore':explore, 'tsne':tsne, 'report':report, 'evaluate':evaluate, 'predict':predict, 'diagnose':diagnose, 'relabel':relabel,
             'data status':data_status, 'data import':data_import, 'data fetch':data_fetch}
 
 def usage()->str:

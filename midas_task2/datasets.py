@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['LONGEST', 'RENDERINGS', 'IMAGE_SUFFIXES', 'FORMATS', 'MAX_PIXELS', 'LARGE', 'ENOUGH', 'FILE_LIMIT', 'LABELS_LIMIT',
-           'ROLES', 'RENDER_VERSION', 'to_ink', 'page', 'ink_box', 'ink_place', 'in_scope', 'size_kept', 'ink_crop',
-           'mnist_style', 'ImageSet', 'decode', 'in_order', 'renderer', 'read_images', 'render_all', 'content',
-           'cached_set', 'parse_idx', 'read_drawings', 'read_task3', 'read_mnist', 'embedded_drawings',
-           'embedded_digits', 'embedded_task3', 'stratified_split', 'writer_split', 'stratified_folds', 'writer_folds',
-           'hold_out', 'read_labels', 'class_of', 'labelled_files', 'read_labelled', 'idx_pair', 'own_vocab',
-           'resolve_data', 'load_drawings', 'load_set']
+           'ROLES', 'RENDER_VERSION', 'to_ink', 'page', 'ink_box', 'size_kept', 'ink_crop', 'mnist_style', 'ImageSet',
+           'decode', 'in_order', 'renderer', 'read_images', 'render_all', 'content', 'cached_set', 'parse_idx',
+           'read_drawings', 'read_task3', 'read_mnist', 'embedded_drawings', 'embedded_digits', 'embedded_task3',
+           'stratified_split', 'writer_split', 'stratified_folds', 'writer_folds', 'hold_out', 'read_labels',
+           'class_of', 'labelled_files', 'read_labelled', 'idx_pair', 'own_vocab', 'resolve_data', 'load_drawings',
+           'load_set']
 
 # %% ../nbs/04_datasets.ipynb #358fe973
 import io, os, re, struct, threading, warnings
@@ -76,7 +76,7 @@ def _eight_bits(a):
     a *= 255/white
     return Image.fromarray(np.rint(a, out=a).astype(np.uint8))
 
-# %% ../nbs/04_datasets.ipynb #7273caf0
+# %% ../nbs/04_datasets.ipynb #c9c99daa
 def page(
     ink:Image.Image, # from `to_ink`
     size:tuple=(54,72) # height, width of the result
@@ -100,23 +100,6 @@ def ink_box(
 )->tuple|None: # left, upper, right, lower in pixels, or None for an empty page
     "The smallest box around the ink"
     return ink.point(lambda v: 255 if v > threshold else 0).getbbox()
-
-def ink_place(
-    ink:Image.Image # from `to_ink`
-)->dict|None: # `height` and `width` of the ink, `y` and `x` of its centre from the page's; shares of the height of the 4:3 page around it; None for an empty page
-    "Size and place of the ink on the page"
-    if (box := ink_box(ink)) is None: return None
-    (W, H), (l, u, r, d) = ink.size, box
-    tall = max(H, W*3/4)
-    return dict(height=(d-u)/tall, width=(r-l)/tall, y=((u+d)-H)/2/tall, x=((l+r)-W)/2/tall)
-
-def in_scope(
-    ink:Image.Image, # from `to_ink`
-    scope:dict # quantity of `ink_place` -> lowest and highest value
-)->bool:
-    "Whether the ink has a size and place within the ranges; an empty page has"
-    place = ink_place(ink)
-    return not place or all(low <= place[k] <= high for k,(low,high) in scope.items() if k in place)
 
 def size_kept(
     ink:Image.Image, # from `to_ink`

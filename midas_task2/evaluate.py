@@ -8,7 +8,7 @@ __all__ = ['SHAPES', 'COPIES', 'VIEWS', 'mean_interval', 'fold_case', 'fold_shap
            'coverage_at', 'forward_images', 'predict_probs', 'predict_views', 'scores', 'evaluate_set', 'spec_of',
            'add_scores', 'image_files', 'answers', 'predict_files', 'evaluate_files', 'result_table', 'spread_text']
 
-# %% ../nbs/22_evaluate.ipynb #7154db0d
+# %% ../nbs/22_evaluate.ipynb #eaa4e12b
 import math
 from contextlib import ExitStack
 from functools import partial
@@ -25,7 +25,7 @@ from .archives import Members
 from .augment import Augment
 from .checkpoint import Spec
 from .core import InputError, Record, one_line, pick_device
-from .datasets import IMAGE_SUFFIXES, RENDERINGS, ImageSet, content, idx_pair, in_scope, labelled_files, read_images, read_labelled, to_ink
+from .datasets import IMAGE_SUFFIXES, RENDERINGS, ImageSet, content, idx_pair, labelled_files, read_images, read_labelled, to_ink
 from .learner import autocast, image_stats
 from .noise import share_interval, transition_matrix
 
@@ -250,7 +250,7 @@ def add_scores(
     rec.tables.update(vocab=list(s.vocab), confusion_matrix=cm, most_confused=most_confused(cm, s.vocab, 12))
     return pred
 
-# %% ../nbs/22_evaluate.ipynb #cf1d0d82
+# %% ../nbs/22_evaluate.ipynb #8f77efa6
 def image_files(
     paths, # files, folders, zips or tars
     stack:ExitStack # closes the archives in the end
@@ -275,48 +275,48 @@ def answers(
     spec, # its `Spec`
     files, # as for `read_images`
     bs:int=256, # pictures at once
-    fallback:tuple|None=None # network and spec from `load_fallback`, for pictures out of the first one's scope
+    others=() # more pairs of network and spec; the mean of all answers counts
 ): # yields pairs in order: the name, and probabilities float32 [C] or the picture's `InputError`
-    "What the network says about each picture, in bounded memory"
-    networks = [(model, spec), *([fallback] if fallback else [])]
+    "What the network, or several together, say about each picture, in bounded memory; raises `InputError` when they name other classes"
+    networks = [(model, spec), *others]
+    if any(s.vocab != spec.vocab for _,s in others): raise InputError('these networks name other classes; choose networks that were trained on the same')
     def render(img):
         ink = to_ink(img)
-        which = int(len(networks) > 1 and not in_scope(ink, spec.scope))
-        return which, RENDERINGS[networks[which][1].rendering](ink)
+        return [RENDERINGS[s.rendering](ink) for _,s in networks]
     for part in chunked(read_images(files, render), bs):
-        of = [[x[1] for _,x in part if not isinstance(x, InputError) and x[0] == i] for i in range(len(networks))]
-        probs = [iter(predict_probs(*net, np.stack(images), bs=bs) if images else ()) for net,images in zip(networks, of)]
-        yield from ((name, x if isinstance(x, InputError) else next(probs[x[0]])) for name,x in part)
+        views = zip(*(x for _,x in part if not isinstance(x, InputError))) # per network
+        probs = iter(np.mean([predict_probs(*net, np.stack(images), bs=bs) for net,images in zip(networks, views)] or [[]], axis=0))
+        yield from ((name, x if isinstance(x, InputError) else next(probs)) for name,x in part)
 
 def predict_files(
     model, # from `load_checkpoint`
     spec, # its `Spec`
     paths, # files, folders, zips or tars
     k:int=5, # how many classes to name
-    fallback:tuple|None=None # as for `answers`
+    others=() # as for `answers`
 ): # yields per picture a dict in order: `file`, and `classes` with `probabilities`, most likely first, or `error`
     "The k most likely classes of each picture; a path or picture that cannot be read is a row with `error`"
     if k < 1: raise InputError(f'k {k}: give 1 or more')
     with ExitStack() as stack:
-        for file, p in answers(model, spec, image_files(paths, stack), fallback=fallback):
+        for file, p in answers(model, spec, image_files(paths, stack), others=others):
             if isinstance(p, InputError): yield dict(file=file, error=str(p)); continue
             best = np.argsort(-p)[:k]
             yield dict(file=file, classes=[spec.vocab[c] for c in best], probabilities=[round(float(p[c]), 4) for c in best])
 
-# %% ../nbs/22_evaluate.ipynb #6df6e6ee
+# %% ../nbs/22_evaluate.ipynb #c9137b57
 def evaluate_files(
     model, # from `load_checkpoint`
     spec, # its `Spec`
     path:Path|str, # a zip, tar or folder of class folders, or of MNIST's test pair
     labels:Path|str|None=None, # a table for `read_labels`; default: the folders' names
     k:int=20, # how many confusions to list
-    fallback:tuple|None=None # as for `answers`
+    others=() # as for `answers`
 )->dict: # as `evaluate_set`, and `skipped`: dicts `file`, `error`
     "All numbers about one network on labelled pictures; raises `InputError` when a label is unknown or no picture decodes"
     with Members(path) as src:
-        if not labels and idx_pair(src): return dict(evaluate_set(model, spec, read_labelled(path, spec.vocab, spec.rendering), k), skipped=[])
+        if not labels and not others and idx_pair(src): return dict(evaluate_set(model, spec, read_labelled(path, spec.vocab, spec.rendering), k), skipped=[])
         files, probs, targets, skipped = labelled_files(src, spec.vocab, labels), [], [], []
-        for (_, t), (file, p) in zip(files, answers(model, spec, [(n, partial(content, src, n)) for n,_ in files], fallback=fallback)):
+        for (_, t), (file, p) in zip(files, answers(model, spec, [(n, partial(content, src, n)) for n,_ in files], others=others)):
             if isinstance(p, InputError): skipped.append(dict(file=file, error=str(p)))
             else: probs.append(p); targets.append(t)
     if not probs: raise InputError(one_line(f"{path}: none of its {len(files)} images can be read, the first because: {skipped[0]['error']}"))

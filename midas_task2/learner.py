@@ -203,7 +203,7 @@ def plain_accuracy(
         right, n = right + (pred == y).sum().item(), n + len(y)
     return right/n
 
-# %% ../nbs/20_learner.ipynb #46f5e532
+# %% ../nbs/20_learner.ipynb #a3c19300
 class Average(Callback):
     "Exponential moving average of weights and batch statistics, in `.averaged` after training"
     order, run_valid, _stateattrs = 61, False, ('kept',)
@@ -211,10 +211,10 @@ class Average(Callback):
         decay:float=.99 # share that stays at each step
     ): self.decay = decay
 
-    def before_fit(self): self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.decay), use_buffers=True)
-    def after_batch(self): self.average.update_parameters(self.model)
-    averaged = property(lambda self: self.average.module)
-    kept = property(lambda self: self.average.state_dict(), lambda self, state: self.average.load_state_dict(state))
+    def before_fit(self): self.smoothed = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.decay), use_buffers=True)
+    def after_batch(self): self.smoothed.update_parameters(self.model)
+    averaged = property(lambda self: self.smoothed.module)
+    kept = property(lambda self: self.smoothed.state_dict(), lambda self, state: self.smoothed.load_state_dict(state))
 
 # %% ../nbs/20_learner.ipynb #e5299555
 class Distill(Callback):

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['RECIPE', 'STRONG', 'MILD', 'ABLATION', 'SWEEPS', 'LADDER', 'FINAL', 'HEADLINE', 'DISTILLED', 'CROP', 'GROUPS',
-           'BASES', 'MIXED', 'group_records', 'run_group', 'ensemble', 'made_of', 'newest', 'look_closer',
-           'show_confused', 'summarise', 'read_with_hand', 'read_unlabelled', 'conclude', 'finished_records']
+           'BASES', 'group_records', 'run_group', 'ensemble', 'made_of', 'newest', 'look_closer', 'show_confused',
+           'summarise', 'read_with_hand', 'read_unlabelled', 'conclude', 'finished_records']
 
-# %% ../nbs/33_q1_study.ipynb #dac909d5
+# %% ../nbs/33_q1_study.ipynb #df3d9970
 import glob
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from .evaluate import (COPIES, add_scores, apply_temperature, calibration_error,
     mean_interval, predict_probs, reliability, risk_coverage)
 from .learner import build_learner
 from .q1 import CONFIG, lr_curve, show_images
-from .writers import assign_missing, average_hand, fit_hand, hand_evidence, writer_offsets
+from .writers import assign_missing, average_hand, fit_hand, hand_evidence, size_evidence, writer_offsets
 
 # %% ../nbs/33_q1_study.ipynb #e0e47ba6
 RECIPE = {**{k:v for k,v in CONFIG.items() if k not in ('split','held_out')}, 'ema':.99}
@@ -82,10 +82,10 @@ HEADLINE = {'alone':('a drawing alone', {}), 'context':("knowing the writer's ot
 DISTILLED = {'alone':('a drawing alone, by one network that learned from the three', dict(taught_by='alone', distill=dict(weight=.7, temperature=2.)))}
 CROP = {'crop':('cropped to its ink, wherever and however large it is', dict(rendering='ink_crop'))}
 
-# %% ../nbs/33_q1_study.ipynb #3c922d1d
+# %% ../nbs/33_q1_study.ipynb #41ea1ea4
 GROUPS = dict(
     headline=dict(title='The recipe on folds of its own', rows=HEADLINE, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
-    writers=dict(title='The recipe on people it never met', rows=HEADLINE, budget=FINAL, folds=dict(seed=1, split='writer'), seeds=(1,)),
+    writers=dict(title='The recipe on people it never met', rows={**HEADLINE, **CROP}, budget=FINAL, folds=dict(seed=1, split='writer'), seeds=(1,)),
     distilled=dict(title='One network in the place of three', rows=DISTILLED, budget=dict(epochs=FINAL['epochs']), folds=dict(seed=1), seeds=(1,)),
     robust=dict(title='A network that does not mind size and place', rows=CROP, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
     ablation=dict(title='What each choice is worth', rows=ABLATION, budget=dict(epochs=20), folds={}, seeds=(0,)),
@@ -142,20 +142,20 @@ def run_group(
     "Run what is not done of a group"
     return cross_validate(group_records(group, where, profile, only), where, out, workers, fresh=fresh)
 
-# %% ../nbs/33_q1_study.ipynb #abece162
+# %% ../nbs/33_q1_study.ipynb #ef96cd09
 def ensemble(
     name:str, # of the row
     records, # finished cross-validations on the same folds
     where:dict, # from `resolve_data`
-    out:Path|str, # the output folder that holds them and their answers
-    variant:str='tta' # which answers of each
+    out:Path|str # the output folder that holds them and their answers
 )->Record:
     "The mean answer of several cross-validations, as a record of its own; raises `InputError` when their folds differ"
     s, folds = load_set('drawings', where), records[0].config['folds']
     if any(r.config['folds'] != folds for r in records): raise InputError(f'{name}: the folds of its members differ; an ensemble needs the same')
-    rec = Record('folds', name, dict(made_of(records), variant=variant, folds=folds), records[0].data, kind=where['kind'], profile=records[0].profile)
+    seed = records[0].seed if len({r.seed for r in records}) == 1 else 0
+    rec = Record('folds', name, dict(made_of(records), variants=[_steadiest(m) for m in records], folds=folds), records[0].data, seed, where['kind'], records[0].profile)
     def work(r):
-        probs = np.mean([load_answers(m, out, len(s), variant) for m in records], axis=0)
+        probs = np.mean([load_answers(m, out, len(s), _steadiest(m)) for m in records], axis=0)
         finish_answers(r, out, s, np.arange(len(s)), dict(last=probs))
         r.metrics.update({k:sum(m.metrics[k] for m in records) for k in ('params','macs','train_seconds')})
         kinds = dict.fromkeys(m.tables['what'] for m in records)
@@ -283,7 +283,7 @@ def _share_right(records, variant, s):
     truth, reads = np.array(s.vocab, object)[s.targets], [read_by(r, variant) for r in records]
     return np.mean([np.where(read == '', np.nan, read == truth) for read in reads], axis=0)
 
-# %% ../nbs/33_q1_study.ipynb #b5cd0dd2
+# %% ../nbs/33_q1_study.ipynb #1d77b313
 def read_with_hand(
     rec:Record, # a finished cross-validation or ensemble
     where:dict, # from `resolve_data`
@@ -295,26 +295,28 @@ def read_with_hand(
     res = Record('folds', f'{rec.name}-hand', dict(made_of([rec]), variant=variant, folds=rec.config['folds']), rec.data, rec.seed, rec.kind, rec.profile)
     def work(r):
         logs, splits = np.log(np.clip(load_answers(rec, out, len(s), variant), 1e-4, None)), fold_splits(s, rec.config['folds'])
-        answers = {name:_weighed(logs, _evidence(s, splits, rec.config['folds']['split'], n), s, splits) for name,n in dict(last=None, **{f'known_{n}':n for n in KNOWN[1:]}).items()}
+        hands, size = [fit_hand(s.subset(train)) for train,_ in splits], np.zeros_like(logs)
+        for h, (_, held) in zip(hands, splits): size[held] = size_evidence(h, s.subset(held))
+        told = lambda n: [size] if n == 0 else [size, _evidence(s, splits, hands, rec.config['folds']['split'], n)]
+        answers = {name:_weighed([logs, *told(n)], s, splits) for name,n in dict(last=None, **{f'known_{n}':n for n in KNOWN}).items()}
         finish_answers(r, out, s, np.arange(len(s)), answers)
         r.metrics.update({m:rec.metrics[m] for m in ('params','macs','train_seconds')})
         r.tables['what'] = f"{rec.tables['what']}, then the writer's size and place"
     return newest(run_once(res, out, work), out)
 
-def _evidence(s, splits, split, n):
+def _evidence(s, splits, hands, split, n):
     res = np.zeros((len(s), len(s.vocab)))
-    for train, held in splits:
-        known = s.subset(train if split == 'stratified' else held)
-        res[held] = hand_evidence(fit_hand(s.subset(train)), s.subset(held), known, n)
+    for hand, (train, held) in zip(hands, splits): res[held] = hand_evidence(hand, s.subset(held), s.subset(train if split == 'stratified' else held), n)
     return res
 
-def _weighed(logs, evidence, s, splits):
-    "Probabilities from both, each fold with the weights that suit the others"
-    res = np.zeros_like(logs)
+def _weighed(terms, s, splits):
+    "Probabilities from a weighted sum of log terms [N, C], each fold with the weights that suit the others"
+    terms, res = np.stack(terms), np.zeros_like(terms[0])
+    summed = lambda w, i: np.tensordot(w, terms[:,i], 1)
     for train, held in splits:
-        loss = lambda w: float((logsumexp(w[0]*logs[train] + w[1]*evidence[train], axis=1) - (w[0]*logs[train] + w[1]*evidence[train])[range(len(train)), s.targets[train]]).mean())
-        w = optimize.minimize(loss, (1.5, .5), method='Nelder-Mead').x
-        res[held] = softmax(w[0]*logs[held] + w[1]*evidence[held], axis=1)
+        def loss(w): return float((logsumexp(z := summed(w, train), axis=1) - z[range(len(train)), s.targets[train]]).mean())
+        w = optimize.minimize(loss, [1.5] + [.5]*(len(terms)-1), method='Nelder-Mead').x
+        res[held] = softmax(summed(w, held), axis=1)
     return res
 
 # %% ../nbs/33_q1_study.ipynb #072228c0
@@ -340,9 +342,7 @@ def read_unlabelled(
         r.tables['what'] = "knowing the writer's other drawings, but not what they are"
     return newest(run_once(res, out, work), out)
 
-# %% ../nbs/33_q1_study.ipynb #64a56e39
-MIXED = {'headline-views':('headline-alone', 'robust-crop'), 'headline-all':('headline-alone', 'headline-context', 'robust-crop')} # ensembles of different networks
-
+# %% ../nbs/33_q1_study.ipynb #29af02dc
 def conclude(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder that holds the cross-validations
@@ -350,34 +350,37 @@ def conclude(
 )->list: # finished records
     "Everything that can be computed, without training, from the cross-validations that are done"
     done = {g:finished_records(g, where, out, profile) for g in GROUPS}
-    done['headline'] += done.pop('distilled') # same folds, so one table
-    for g in ('headline', 'writers'): done[g] += _informed(done[g], where, out)
+    done['writers'] += _pairs('writers', done['writers'], where, out)
+    done['headline'] += done.pop('distilled') + _pairs('headline', done['headline'] + done['robust'], where, out) # same folds, so one table
+    for g in ('headline', 'writers', 'robust'): done[g] += _informed(done[g], where, out)
     recs = [summarise(g, rs, where, out) for g,rs in done.items() if rs]
-    for name, rs in _by_name(done['headline'] + done['writers'] + done['robust']).items():
-        recs.append(look_closer(rs[0], where, out, _steadiest(rs[0])))
+    for name, rs in _by(done['headline'] + done['writers'] + done['robust'], 'name').items():
+        recs.append(look_closer(rs[0], where, out))
         if len(rs) > 1: recs += _together(name, rs, where, out)
-    for name, rows in MIXED.items():
-        rs = [r for r in done['headline'] + done['robust'] if r.name in rows]
-        if len({r.name for r in rs}) == len(rows): recs += _together(name, rs, where, out)
     return recs
+
+def _pairs(group, records, where, out):
+    "Per seed, the network that sees the page and the one that sees the crop, together"
+    seen = [r for r in records if r.name.endswith(('-alone', '-crop')) and not r.config.get('teachers')]
+    return [ensemble(f'{group}-pair', rs, where, out) for rs in _by(seen, 'seed').values() if len(rs) == 2]
 
 def _informed(records, where, out):
     "What knowing the writer's other drawings adds to finished cross-validations, without training"
-    return [read_unlabelled(r, where, out) for r in records if r.config.get('context')] + [read_with_hand(r, where, out, _steadiest(r)) for r in records if r.name.endswith(('alone', 'context'))]
+    return [read_unlabelled(r, where, out) for r in records if r.config.get('context')] + [read_with_hand(r, where, out, _steadiest(r)) for r in records if r.name.endswith(('alone', 'context', 'crop', 'pair'))]
 
 def _together(name, records, where, out):
     "Conclusions about the ensemble of several seeds; and about its answers beside the writer's hand"
-    both = ensemble(f'{name}-ensemble', records, where, out, _steadiest(records[0]))
+    both = ensemble(f'{name}-ensemble', records, where, out)
     hand = [] if name.endswith(('hand', 'unlabelled')) else [read_with_hand(both, where, out)]
     return [look_closer(r, where, out) for r in (both, *hand)]
 
 def _steadiest(rec):
-    "Which answers to build on: those with test-time augmentation where there are any"
-    return 'tta' if 'tta' in rec.tables['variants'] else 'last'
+    "Which answers to build on: those with test-time augmentation where there are any, but not of a crop, which moving and scaling leave as it is"
+    return 'tta' if 'tta' in rec.tables['variants'] and rec.config.get('rendering') != 'ink_crop' else 'last'
 
-def _by_name(records):
+def _by(records, field):
     groups = {}
-    for r in records: groups.setdefault(r.name, []).append(r)
+    for r in records: groups.setdefault(getattr(r, field), []).append(r)
     return groups
 
 def finished_records(

@@ -82,7 +82,7 @@ def plot_sweep(
     if t[by].nunique() > 1: ax.legend(fontsize=8, ncols=2)
     return ax
 
-# %% ../nbs/25_study_figures.ipynb #a7f0612b
+# %% ../nbs/25_study_figures.ipynb #f76cd2b2
 def plot_reliability(
     rows, # from `reliability`, as dicts
     ax, # where to draw
@@ -116,9 +116,9 @@ def plot_changes(
     rows, # the table `changes` of the record 'robustness'
     ax # where to draw
 ): # `ax`
-    "Accuracy on changed drawings: the page's network, the crop's, and both as released"
+    "Accuracy on changed drawings: the page's network, the crop's, and both together"
     t = pd.DataFrame(rows)[::-1].reset_index(drop=True)
-    for i, (name, label, colour) in enumerate((('page',"the page's network",GREY), ('crop',"the crop's network",'#E69F00'), ('both','as released',BLUE))):
+    for i, (name, label, colour) in enumerate((('page',"the page's network",GREY), ('crop',"the crop's network",BLUE), ('both','both together','#E69F00'))):
         ax.scatter(100*t[f'{name}_accuracy'], t.index, s=60-16*i, color=colour, label=label, zorder=2+i)
     ax.set_yticks(t.index, [c.replace('_', ' ') + (' %' if c[-1].isdigit() else '') for c in t.change])
     ax.xaxis.set_major_formatter(PercentFormatter(decimals=0))
