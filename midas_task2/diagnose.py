@@ -60,7 +60,7 @@ def concentration(
     room = n.sum() - even.mean()
     return dict(concentration=float((most - even.mean())/room) if room > 0 else 0., p=float((1 + (even >= most).sum())/(draws + 1)))
 
-# %% ../nbs/14_diagnose.ipynb #cea93f82
+# %% ../nbs/14_diagnose.ipynb #185a4834
 Z = 4. # standard errors from chance that count as more than chance
 FEW_WRONG = .03 # share of wrong labels among the surest images that a network's own mistakes explain
 PREFERS = .35 # concentration from which wrong labels go to particular classes
@@ -70,11 +70,11 @@ def latent_counts(
     given:np.ndarray, # int [N]
     hole:bool=False, # whether the least likely class stands for the true one
     share:float=.5 # of each class: its surest images
-)->tuple: # int [N], the class that each image was taken for; counts [C, C] of these and the given labels
+)->np.ndarray: # int [C, C], rows the class that each image was taken for, columns the given labels
     "Which labels the surest images of each class carry"
     z, score = (q.argmin(1), -q.min(1)) if hole else (q.argmax(1), q.max(1))
     keep = surest(score, z, share)
-    return z, transition_matrix(z[keep], given[keep], q.shape[1], normalise=False)
+    return transition_matrix(z[keep], given[keep], q.shape[1], normalise=False)
 
 def _mostly_right(counts):
     "The kind of labels that are more often right than anything else, from counts over latent and given classes"
@@ -90,11 +90,11 @@ def kind_alone(
     C = q.shape[1]
     top, low = agreement_z(q.argmax(1), given, C), agreement_z(q.argmin(1), given, C)
     hole = low['agreement'] < low['chance'] and class_information(low['agreement'], C) > class_information(top['agreement'], C)
-    counts = latent_counts(q, given, hole)[1]
+    counts = latent_counts(q, given, hole)
     if max(top['z'], -low['z']) < Z: return 'random', counts
     return 'complementary' if hole else _mostly_right(counts), counts
 
-# %% ../nbs/14_diagnose.ipynb #a7ca92ec
+# %% ../nbs/14_diagnose.ipynb #4d1d0508
 def kind_with_reference(
     q:np.ndarray, # float [N, C], as for `kind_alone`
     given:np.ndarray, # int [N]
@@ -108,9 +108,8 @@ def kind_with_reference(
         if agree['z'] < -Z: return 'complementary', seen
         return (_mostly_right(seen), seen) if agree['z'] > Z else (kind, seen)
     hole = kind == 'complementary'
-    z = latent_counts(q, given, hole)[0]
-    named = _names(z, reference, C)
-    if hole: return kind, counts if (named == np.arange(C)).all() else counts[np.argsort(named)]
+    named = _names(q.argmin(1) if hole else q.argmax(1), reference, C)
+    if hole: return kind, counts[np.argsort(named)]
     if (named != np.arange(C)).mean() > .5: return 'permuted', counts[np.argsort(named)]
     return kind, counts
 

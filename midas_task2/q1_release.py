@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHANGES', 'TWINS', 'RELEASES', 'changed_drawings', 'robustness', 'pen_width', 'study_robustness', 'release']
 
-# %% ../nbs/34_q1_release.ipynb #3d5683bf
+# %% ../nbs/34_q1_release.ipynb #c797b5a5
 import shutil
 from pathlib import Path
 
@@ -14,9 +14,9 @@ import torch
 from PIL import Image, ImageOps
 
 from .augment import stroke_width
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import save_checkpoint
 from .core import Missing, Record, atomic_path, load_record, load_records, network_folder, run_once, work_folder
-from .crossval import finished, fold_splits, which_folds
+from .crossval import finished, fold_networks
 from .datasets import RENDERINGS, ink_box, load_drawings, load_set, to_ink
 from .evaluate import accuracies, predict_probs, spec_of
 from .learner import train_learner
@@ -65,7 +65,7 @@ def changed_drawings(
     parts = np.split(load_drawings(where, all_of).images, np.cumsum([h*w for h,w in shapes])[:-1], axis=1)
     return {k:p.reshape(-1, *shape) for k,p,shape in zip(keys, parts, shapes)}
 
-# %% ../nbs/34_q1_release.ipynb #f296c2dc
+# %% ../nbs/34_q1_release.ipynb #05afb032
 def robustness(
     alone:Record, # a finished cross-validation on pages, with `keep`
     crop:Record, # the same on the same folds, on crops to the ink
@@ -75,20 +75,19 @@ def robustness(
     "Accuracy on held-out drawings that were moved, scaled, cropped, inverted"
     res = Record('answers', 'robustness', made_of([alone, crop]), alone.data, alone.seed, alone.kind, alone.profile)
     def work(r):
-        s, splits = load_set('drawings', where), fold_splits(load_set('drawings', where), alone.config['folds'])
+        s = load_set('drawings', where)
         images = changed_drawings(where, ('page', 'ink_crop'))
         read = {key:np.zeros((len(s), len(s.vocab)), np.float32) for key in images}
-        for k in which_folds(alone):
-            held = splits[k][1]
-            nets = {'page':load_checkpoint(network_folder(alone, out)/f'fold-{k}'), 'ink_crop':load_checkpoint(network_folder(crop, out)/f'fold-{k}')}
-            for (c, rendering), x in images.items(): read[c,rendering][held] = predict_probs(*nets[rendering], x[held])
+        for rec, rendering in ((alone,'page'), (crop,'ink_crop')):
+            for _, held, net in fold_networks(rec, s, out):
+                for c in CHANGES: read[c,rendering][held] = predict_probs(*net, images[c,rendering][held])
         kept = 'accuracy', 'accuracy_case_folded', 'accuracy_shape_folded'
         scored = lambda name, p: {f'{name}_{m}':v for m,v in accuracies(p.argmax(1), s.targets, s.vocab).items() if m in kept}
         r.tables['changes'] = [dict(change=c) | scored('page', page) | scored('crop', crop) | scored('both', page+crop) for c in CHANGES for page,crop in [(read[c,'page'], read[c,'ink_crop'])]]
         r.metrics.update({f"{row['change']}_{n}":row[f'{n}_accuracy'] for row in r.tables['changes'] for n in ('page','crop','both')})
     return newest(run_once(res, out, work), out)
 
-# %% ../nbs/34_q1_release.ipynb #67b48eda
+# %% ../nbs/34_q1_release.ipynb #b44e98ef
 TWINS = 'ckopsuvwxz' # letters whose small and capital forms have one shape
 
 def pen_width(
@@ -103,9 +102,8 @@ def pen_width(
         s = load_set('drawings', where, 'ink_crop')
         small, capital = ([s.vocab.index(c) for c in twins if c in s.vocab] for twins in (TWINS, TWINS.upper()))
         read = np.zeros((len(amounts), len(s)), int)
-        for k in which_folds(crop):
-            held = fold_splits(s, crop.config['folds'])[k][1]
-            net, x = load_checkpoint(network_folder(crop, out)/f'fold-{k}'), torch.as_tensor(s.images[held])[:,None]/255
+        for _, held, net in fold_networks(crop, s, out):
+            x = torch.as_tensor(s.images[held])[:,None]/255
             for row, a in zip(read, amounts):
                 drawn = stroke_width(x, torch.full((len(x),), a))[:,0]*255
                 row[held] = predict_probs(*net, drawn.round().byte().numpy()).argmax(1)

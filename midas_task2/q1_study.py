@@ -7,7 +7,7 @@ __all__ = ['RECIPE', 'STRONG', 'MILD', 'ABLATION', 'SWEEPS', 'LADDER', 'FINAL', 
            'BASES', 'group_records', 'run_group', 'ensemble', 'made_of', 'newest', 'look_closer', 'show_confused',
            'summarise', 'read_with_hand', 'read_unlabelled', 'conclude', 'finished_records']
 
-# %% ../nbs/33_q1_study.ipynb #df3d9970
+# %% ../nbs/33_q1_study.ipynb #f0026fbd
 import glob
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,8 @@ import numpy as np
 from scipy import optimize
 from scipy.special import logsumexp, softmax
 
-from .checkpoint import load_checkpoint
-from .core import InputError, Record, load_record, network_folder, run_once, save_figure
-from .crossval import FOLDS, KNOWN, clustered_mean, cross_validate, finish_answers, finished, fold_splits, load_answers, prepare, read_by, which_folds
+from .core import InputError, Record, load_record, run_once, save_figure
+from .crossval import FOLDS, KNOWN, clustered_mean, cross_validate, finish_answers, finished, fold_networks, fold_splits, load_answers, prepare, read_by
 from .datasets import ImageSet, load_set
 from .evaluate import (COPIES, add_scores, apply_temperature, calibration_error, confusion_matrix, coverage_at, fit_temperature,
     mean_interval, predict_probs, reliability, risk_coverage)
@@ -319,7 +318,7 @@ def _weighed(terms, s, splits):
         res[held] = softmax(summed(w, held), axis=1)
     return res
 
-# %% ../nbs/33_q1_study.ipynb #072228c0
+# %% ../nbs/33_q1_study.ipynb #b3b2c99c
 def read_unlabelled(
     rec:Record, # a finished cross-validation with `context` and `keep`
     where:dict, # from `resolve_data`
@@ -331,12 +330,11 @@ def read_unlabelled(
     res = Record('folds', f'{rec.name}-unlabelled', dict(made_of([rec]), passes=passes, folds=rec.config['folds']), rec.data, rec.seed, rec.kind, rec.profile)
     def work(r):
         probs = load_answers(rec, out, len(s), 'known_0')
-        for k in which_folds(rec):
-            train, held = fold_splits(s, rec.config['folds'])[k]
-            hand, few, (model, spec) = fit_hand(s.subset(train)), s.subset(held), load_checkpoint(network_folder(rec, out)/f'fold-{k}')
+        for train, held, net in fold_networks(rec, s, out):
+            hand, few = fit_hand(s.subset(train)), s.subset(held)
             for _ in range(passes):
                 guessed = replace(few, targets=probs[held].argmax(1))
-                probs[held] = predict_probs(model, spec, average_hand(few, writer_offsets(hand, few, guessed)).images)
+                probs[held] = predict_probs(*net, average_hand(few, writer_offsets(hand, few, guessed)).images)
         finish_answers(r, out, s, np.arange(len(s)), dict(last=probs))
         r.metrics.update({m:rec.metrics[m] for m in ('params','macs','train_seconds')})
         r.tables['what'] = "knowing the writer's other drawings, but not what they are"
