@@ -102,7 +102,7 @@ def _read_fold(path):
         return json.loads(arrays.pop('about').tobytes()), arrays
     except _UNREADABLE: return None
 
-# %% ../nbs/24_crossval.ipynb #fe40d2c0
+# %% ../nbs/24_crossval.ipynb #7f63698e
 def _train_fold(rec, s, out, k, device, path):
     train, held = (s.subset(i) for i in fold_splits(s, rec.config['folds'])[k])
     views = dict(last=held.images)
@@ -120,7 +120,8 @@ def _train_fold(rec, s, out, k, device, path):
     answers['tta'] = predict_views(learn.model, spec, views['last'], device=device)
     if rec.config.get('ema'): answers['average'] = predict_probs(learn.average.averaged, spec, views['last'], device=device)
     if rec.config.get('keep'): save_checkpoint(network_folder(rec, out)/f'fold-{k}', learn.model, spec)
-    about = dict(history=history.epochs, code=code_version()['digest'], threads=torch.get_num_threads(), peak_mib=peak_memory(), seconds=round(time.perf_counter()-start, 1), **model_cost(learn.model, s.images.shape[1:]))
+    seconds = max(time.perf_counter()-start, history.seconds) # this process may have trained the last part only
+    about = dict(history=history.epochs, code=code_version()['digest'], threads=torch.get_num_threads(), peak_mib=peak_memory(), seconds=round(seconds, 1), **model_cost(learn.model, s.images.shape[1:]))
     _write_arrays(path, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **{n:a.astype(np.float16) for n,a in answers.items()})
     shutil.rmtree(state, ignore_errors=True)
 
@@ -130,7 +131,8 @@ def _teachers(rec, out, k):
     for stem in rec.config.get('teachers', []):
         folder, teacher = Path(out)/'models'/stem/f'fold-{k}', Path(out)/'records'/f'{stem}.json'
         if not folder.exists() or not teacher.exists(): raise Missing(f'{folder}: no network of that fold to learn from; run its cross-validation (with --fresh, when its record is there)')
-        if load_record(teacher).config['folds'] != rec.config['folds']: raise InputError(f'{teacher}: was trained on other folds than {rec.name}, so it has seen what is held out')
+        made = load_record(teacher)
+        if (made.config['folds'], made.data) != (rec.config['folds'], rec.data): raise InputError(f'{teacher}: was trained on other folds or drawings than {rec.name}, so it may have seen what is held out')
         res.append(load_checkpoint(folder)[0])
     return res
 
@@ -147,7 +149,7 @@ def with_context(
     seen = lambda n: average_hand(held, writer_offsets(hand, held, known, n)).images
     return average_hand(train, writer_offsets(hand, train, train)), dict(last=seen(None), **{f'known_{n}':seen(n) for n in KNOWN})
 
-# %% ../nbs/24_crossval.ipynb #f8a40e62
+# %% ../nbs/24_crossval.ipynb #ff02080c
 def cross_validate(
     records, # from `prepare`
     where:dict, # from `resolve_data`
@@ -160,7 +162,7 @@ def cross_validate(
     if fresh:
         for r in records: forget(r, out)
     tasks = [(r, k) for r in records if not finished(r, out) for k in which_folds(r) if _read_fold(_fold_file(r, out, k)) is None]
-    if (n := min(workers or _room(), len(tasks))) > 1 or workers > 1 and tasks: _spread(tasks, records, where, out, n, device)
+    if (n := workers or _room()) > 1 and tasks: _spread(tasks, records, where, out, min(n, len(tasks)), device)
     return [_finish(r, where, out, device) for r in records]
 
 def _room():

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log_loss', 'LOSSES', 'ce_loss', 'log_others', 'scl_nl_loss', 'scl_exp_loss', 'uniform_complementary',
-           'check_transition', 'forward_loss', 'pc_loss', 'ure_loss', 'nn_loss', 'ga_loss', 'exp_loss', 'dm_loss',
-           'l_w_loss', 'op_loss', 'op_w_loss', 'ComplementaryLoss', 'get_loss', 'argmin_probs']
+           'check_transition', 'forward_loss', 'posterior', 'pc_loss', 'ure_loss', 'nn_loss', 'ga_loss', 'exp_loss',
+           'dm_loss', 'l_w_loss', 'op_loss', 'op_w_loss', 'ComplementaryLoss', 'get_loss', 'argmin_probs']
 
 # %% ../nbs/12_losses.ipynb #f97044cf
 import inspect, math
@@ -91,7 +91,14 @@ def _fitting(T, C):
     if len(T)!=C: raise InputError(f'transition matrix: it has {len(T)} classes and the network {C}; give one of [{C}, {C}]')
     return T
 
-# %% ../nbs/12_losses.ipynb #216819fb
+# %% ../nbs/12_losses.ipynb #9ae52c17
+def _log_joint(logits, given, T):
+    "`log p[j] T[j, given]`, [N, C]"
+    logits, given = _checked(logits, given)
+    C = logits.shape[1]
+    T = uniform_complementary(C) if T is None else _fitting(T, C)
+    return logits.log_softmax(1) + T.log().to(logits.device).T[given] # log 0 = -inf: that class is not possible
+
 def forward_loss(
     logits:Tensor, # [N, C]
     given:Tensor, # int64 [N]
@@ -99,11 +106,16 @@ def forward_loss(
     reduction:str='mean' # 'mean', 'sum' or 'none'
 )->Tensor: # a scalar, or [N] for 'none'
     "Forward correction, `-log (p @ T)[given]` (Yu et al. 2018)"
-    logits, given = _checked(logits, given)
-    C = logits.shape[1]
-    T = uniform_complementary(C) if T is None else _fitting(T, C)
-    log_t = T.log().to(logits.device).T[given]  # [N, C]; log 0 = -inf drops a class from the sum
-    return _reduce(-(logits.log_softmax(1) + log_t).logsumexp(1), reduction)
+    return _reduce(-_log_joint(logits, given, T).logsumexp(1), reduction)
+
+# %% ../nbs/12_losses.ipynb #8198d0a4
+def posterior(
+    logits:Tensor, # [N, C]
+    given:Tensor, # int64 [N]
+    T=None # as for `forward_loss`
+)->Tensor: # float32 [N, C], rows sum to 1
+    "Chances of the true classes by image and label together, `p[j] T[j, given] / (p @ T)[given]`"
+    return _log_joint(logits, given, T).softmax(1)
 
 # %% ../nbs/12_losses.ipynb #d6891463
 def pc_loss(

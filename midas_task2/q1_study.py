@@ -7,7 +7,7 @@ __all__ = ['RECIPE', 'STRONG', 'MILD', 'ABLATION', 'SWEEPS', 'LADDER', 'FINAL', 
            'BASES', 'group_records', 'run_group', 'ensemble', 'made_of', 'newest', 'look_closer', 'show_confused',
            'summarise', 'read_with_hand', 'read_unlabelled', 'conclude', 'finished_records']
 
-# %% ../nbs/33_q1_study.ipynb #f0026fbd
+# %% ../nbs/33_q1_study.ipynb #a0d725fe
 import glob
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from scipy import optimize
 from scipy.special import logsumexp, softmax
 
 from .core import InputError, Record, load_record, run_once, save_figure
-from .crossval import FOLDS, KNOWN, clustered_mean, cross_validate, finish_answers, finished, fold_networks, fold_splits, load_answers, prepare, read_by
+from .crossval import FOLDS, KNOWN, clustered_mean, cross_validate, finish_answers, finished, fold_networks, fold_splits, load_answers, prepare, read_by, which_folds
 from .datasets import ImageSet, load_set
 from .evaluate import (COPIES, add_scores, apply_temperature, calibration_error, confusion_matrix, coverage_at, fit_temperature,
     mean_interval, predict_probs, reliability, risk_coverage)
@@ -61,12 +61,15 @@ SWEEPS = {f'{o}-lr{lr:g}':(f'{o}, learning rate {lr:g}', dict(opt=o, lr=lr, wd=_
 SWEEPS |= {f'bs{bs}':(f'batches of {bs}, learning rate {lr:.2g}', dict(bs=bs, lr=lr)) for bs in (16, 32, 128, 256) for lr in [CONFIG['lr']*(bs/64)**.5]}
 SWEEPS |= {'lr_find':("adamw, lr_find's suggestion", dict(lr='lr_find'))}
 
-# %% ../nbs/33_q1_study.ipynb #2eaaa309
-_PLAIN = dict(lr=1e-3) # no batch norm
+# %% ../nbs/33_q1_study.ipynb #81ad98eb
+_PLAIN = dict(lr=1e-3) # no skips
+_AUTHOR = dict(lr=1e-4, opt='adam', wd=1e-4, bs=8, smoothing=0, mixup=0, rendering='page_large', augment=dict(rotate=10, shear=0, scale=0, shift=0, elastic=0, stroke=0))
 LADDER = { # row -> what it says, what differs
     'baseline':('three convolutions, one fully connected layer', _PLAIN),
     'cnn_pool':('Model F: three conv blocks, average pooling', dict(_PLAIN, rendering='page_large')),
     'cnn_transformer':('Model A: five conv blocks, Transformer encoder', dict(lr=3e-4, rendering='page_large')),
+    'cnn_pool_own':('Model F, as its author trained it', dict(_AUTHOR, model='cnn_pool')),
+    'cnn_transformer_own':('Model A, as its author trained it', dict(_AUTHOR, model='cnn_transformer')),
     'alexnet':('AlexNet', dict(lr=3e-4, rendering='page_large')),
     'vgg11_bn':('VGG11 with batch norm', _PLAIN),
     'resnet18':('ResNet18', {}),
@@ -141,7 +144,7 @@ def run_group(
     "Run what is not done of a group"
     return cross_validate(group_records(group, where, profile, only), where, out, workers, fresh=fresh)
 
-# %% ../nbs/33_q1_study.ipynb #ef96cd09
+# %% ../nbs/33_q1_study.ipynb #eae16391
 def ensemble(
     name:str, # of the row
     records, # finished cross-validations on the same folds
@@ -156,10 +159,20 @@ def ensemble(
     def work(r):
         probs = np.mean([load_answers(m, out, len(s), _steadiest(m)) for m in records], axis=0)
         finish_answers(r, out, s, np.arange(len(s)), dict(last=probs))
-        r.metrics.update({k:sum(m.metrics[k] for m in records) for k in ('params','macs','train_seconds')})
-        kinds = dict.fromkeys(m.tables['what'] for m in records)
-        r.tables['what'] = f"{' and '.join(kinds)}: the mean of {len(records)} networks"
+        r.metrics.update({k:sum(m.metrics[k] for m in records) for k in ('params','train_seconds')}, macs=sum(_macs(m, _steadiest(m)) for m in records), networks=sum(_networks(m) for m in records))
+        r.tables['kinds'] = list(dict.fromkeys(k for m in records for k in m.tables.get('kinds', [m.tables['what']])))
+        r.tables['what'] = f"{' and '.join(r.tables['kinds'])}: the mean of {r.metrics['networks']} networks"
     return newest(run_once(rec, out, work), out)
+
+def _steadiest(rec):
+    "Which answers to build on: those with test-time augmentation where there are any, but not of a crop, which moving and scaling leave as it is"
+    return 'tta' if 'tta' in rec.tables['variants'] and rec.config.get('rendering') != 'ink_crop' else 'last'
+
+def _macs(rec, variant):
+    "Multiply-adds to read one drawing"
+    return rec.metrics['macs'] * (1+COPIES if variant == 'tta' else 1)
+
+def _networks(rec): return rec.metrics.get('networks', 1)
 
 def made_of(
     records # finished
@@ -171,13 +184,13 @@ def newest(
     rec:Record, # just saved
     out:Path|str # the output folder
 )->Record:
-    "`rec`; older conclusions of its name, drawn when less was done, are deleted"
-    for folder, suffix in (('records', '.json'), ('answers', '.npz')):
-        for old in (Path(out)/folder).glob(f'{glob.escape(rec.stem.removesuffix(rec.id))}*{suffix}'):
-            if old.stem != rec.stem: old.unlink()
+    "`rec`; older conclusions of its name, drawn when less was done, are deleted with their figures"
+    for folder in ('records', 'answers', 'figures'):
+        for old in (Path(out)/folder).glob(f'{glob.escape(rec.stem.removesuffix(rec.id))}*'):
+            if not old.name.startswith(rec.stem): old.unlink()
     return rec
 
-# %% ../nbs/33_q1_study.ipynb #3304f0df
+# %% ../nbs/33_q1_study.ipynb #8ef6085a
 def look_closer(
     rec:Record, # a finished cross-validation or ensemble
     where:dict, # from `resolve_data`
@@ -185,7 +198,8 @@ def look_closer(
     variant:str='last' # which answers
 )->Record: # question 'answers', of the same name
     "Calibration, refusal, errors per class, and the leak, from the answers of a cross-validation"
-    s, splits = load_set('drawings', where), fold_splits(load_set('drawings', where), rec.config['folds'])
+    s = load_set('drawings', where)
+    splits = fold_splits(s, rec.config['folds'])
     res = Record('answers', rec.name, dict(made_of([rec]), variant=variant), rec.data, rec.seed, rec.kind, rec.profile)
     def work(r):
         probs = load_answers(rec, out, len(s), variant)
@@ -241,8 +255,8 @@ def show_confused(
         titles += [f'{s.vocab[s.targets[i]]} as {s.vocab[pred[i]]}, {probs[i].max():.0%}' for i in shown] + ['']*(each-len(shown))
     return show_images(np.array(images), titles, each)
 
-# %% ../nbs/33_q1_study.ipynb #726f3157
-BASES = dict(headline='alone', writers='alone', ablation='recipe', ladder='compact', sweeps='adamw-lr0.005', robust='crop') # row that the others are compared with
+# %% ../nbs/33_q1_study.ipynb #dac1b402
+BASES = dict(headline='alone', writers='alone', ablation='recipe', ladder='compact', sweeps='adamw-lr0.005') # row that the others are compared with
 
 def summarise(
     group:str, # a key of `GROUPS`
@@ -261,28 +275,38 @@ def _rows(records, base, s):
     groups = {}
     for r in records:
         for v in r.tables['variants']: groups.setdefault((r.name, v), []).append(r)
-    right, against = {k:_share_right(rs, k[1], s) for k,rs in groups.items()}, (base, 'last')
-    order = sorted(groups, key=lambda k: (k != against, k[0] != base))
-    return [_one_row(*k, groups[k], right[k], right.get(against, np.full(len(s), np.nan)), s) for k in order]
+    right = {k:_share_right(rs, k[1], s) for k,rs in groups.items()}
+    order = sorted(groups, key=lambda k: (k != (base, 'last'), k[0] != base))
+    return [_one_row(*k, groups[k], right[k], right.get(_compared(*k, groups[k][0], base)), s) for k in order]
+
+def _compared(name, variant, rec, base):
+    "The row and variant that a row is compared with; None for the base itself"
+    built_on = rec.config.get('variants', [rec.config.get('variant', variant)]) # ensembles, hands; else the variant itself
+    return None if (name, variant) == (base, 'last') else (base, 'tta' if name != base and 'tta' in built_on else 'last')
 
 def _one_row(name, variant, records, right, base, s):
+    if base is None: base = np.full(len(s), np.nan)
     accs, both = [r.tables['variants'][variant] for r in records], np.isfinite(right-base)
     of = lambda values, keep: clustered_mean(values[keep], None if s.writers is None else s.writers[keep]) if keep.any() else (None,)*3
-    row = dict(row=name, variant=variant, what=records[0].tables['what'], seeds=len(records), n=int(np.isfinite(right).sum()))
+    row = dict(row=name, variant=variant, what=records[0].tables['what'], seeds=len(records), networks=_networks(records[0]), n=int(np.isfinite(right).sum()))
     row |= dict(zip(('accuracy', 'accuracy_low', 'accuracy_high'), of(right, np.isfinite(right))))
     row |= dict(zip(('difference', 'difference_low', 'difference_high'), of(right-base, both)))
     row |= {k:float(np.mean([a[k] for a in accs])) for k in ('accuracy_case_folded','accuracy_shape_folded','calibration_error')}
     row['seeds_half_width'] = mean_interval([a['accuracy'] for a in accs])[1] if len(accs) > 1 else None
-    row |= {k:records[0].metrics.get(k) for k in ('params','macs','train_seconds')} | {k:records[0].config.get(k) for k in ('epochs','opt','lr','bs')}
-    if variant == 'tta': row['macs'] *= 1+COPIES # it looks at so many copies more
-    return row
+    row |= {k:records[0].metrics.get(k) for k in ('params','train_seconds')} | {k:records[0].config.get(k) for k in ('epochs','opt','lr','bs')}
+    return row | dict(macs=_macs(records[0], variant), seconds_per_epoch=_epoch_seconds(records))
+
+def _epoch_seconds(records):
+    "Of training one fold, where something was trained"
+    spent = [r.metrics['train_seconds']/r.config['epochs']/len(which_folds(r)) for r in records if 'epochs' in r.config]
+    return float(np.mean(spent)) if spent else None
 
 def _share_right(records, variant, s):
     "Per drawing, the share of seeds that read it right; nan where it was not read"
     truth, reads = np.array(s.vocab, object)[s.targets], [read_by(r, variant) for r in records]
     return np.mean([np.where(read == '', np.nan, read == truth) for read in reads], axis=0)
 
-# %% ../nbs/33_q1_study.ipynb #1d77b313
+# %% ../nbs/33_q1_study.ipynb #42737784
 def read_with_hand(
     rec:Record, # a finished cross-validation or ensemble
     where:dict, # from `resolve_data`
@@ -299,7 +323,7 @@ def read_with_hand(
         told = lambda n: [size] if n == 0 else [size, _evidence(s, splits, hands, rec.config['folds']['split'], n)]
         answers = {name:_weighed([logs, *told(n)], s, splits) for name,n in dict(last=None, **{f'known_{n}':n for n in KNOWN}).items()}
         finish_answers(r, out, s, np.arange(len(s)), answers)
-        r.metrics.update({m:rec.metrics[m] for m in ('params','macs','train_seconds')})
+        r.metrics.update({m:rec.metrics[m] for m in ('params','train_seconds')}, macs=_macs(rec, variant), networks=_networks(rec))
         r.tables['what'] = f"{rec.tables['what']}, then the writer's size and place"
     return newest(run_once(res, out, work), out)
 
@@ -318,7 +342,7 @@ def _weighed(terms, s, splits):
         res[held] = softmax(summed(w, held), axis=1)
     return res
 
-# %% ../nbs/33_q1_study.ipynb #b3b2c99c
+# %% ../nbs/33_q1_study.ipynb #a3bc1459
 def read_unlabelled(
     rec:Record, # a finished cross-validation with `context` and `keep`
     where:dict, # from `resolve_data`
@@ -336,11 +360,11 @@ def read_unlabelled(
                 guessed = replace(few, targets=probs[held].argmax(1))
                 probs[held] = predict_probs(*net, average_hand(few, writer_offsets(hand, few, guessed)).images)
         finish_answers(r, out, s, np.arange(len(s)), dict(last=probs))
-        r.metrics.update({m:rec.metrics[m] for m in ('params','macs','train_seconds')})
+        r.metrics.update({m:rec.metrics[m] for m in ('params','train_seconds')}, macs=(passes+1)*rec.metrics['macs'])
         r.tables['what'] = "knowing the writer's other drawings, but not what they are"
     return newest(run_once(res, out, work), out)
 
-# %% ../nbs/33_q1_study.ipynb #29af02dc
+# %% ../nbs/33_q1_study.ipynb #0036f96f
 def conclude(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder that holds the cross-validations
@@ -348,14 +372,14 @@ def conclude(
 )->list: # finished records
     "Everything that can be computed, without training, from the cross-validations that are done"
     done = {g:finished_records(g, where, out, profile) for g in GROUPS}
-    done['writers'] += _pairs('writers', done['writers'], where, out)
-    done['headline'] += done.pop('distilled') + _pairs('headline', done['headline'] + done['robust'], where, out) # same folds, so one table
-    for g in ('headline', 'writers', 'robust'): done[g] += _informed(done[g], where, out)
+    done['headline'] += done.pop('robust') + done.pop('distilled') # same folds, so one table
+    for g in ('headline', 'writers'):
+        done[g] += _pairs(g, done[g], where, out)
+        done[g] += _informed(done[g], where, out)
+        done[g] += [e for name, rs in _by(done[g], 'name').items() if len(rs) > 1 for e in _together(name, rs, where, out)]
     recs = [summarise(g, rs, where, out) for g,rs in done.items() if rs]
-    for name, rs in _by(done['headline'] + done['writers'] + done['robust'], 'name').items():
-        recs.append(look_closer(rs[0], where, out))
-        if len(rs) > 1: recs += _together(name, rs, where, out)
-    return recs
+    firsts = {**_by(done['headline'], 'name'), **_by(done['writers'], 'name')}
+    return recs + [look_closer(rs[0], where, out) for rs in firsts.values()]
 
 def _pairs(group, records, where, out):
     "Per seed, the network that sees the page and the one that sees the crop, together"
@@ -367,14 +391,10 @@ def _informed(records, where, out):
     return [read_unlabelled(r, where, out) for r in records if r.config.get('context')] + [read_with_hand(r, where, out, _steadiest(r)) for r in records if r.name.endswith(('alone', 'context', 'crop', 'pair'))]
 
 def _together(name, records, where, out):
-    "Conclusions about the ensemble of several seeds; and about its answers beside the writer's hand"
+    "The ensemble of several seeds, and its answers beside the writer's hand; one that knew the hand already is left alone"
+    if name.endswith('hand'): return []
     both = ensemble(f'{name}-ensemble', records, where, out)
-    hand = [] if name.endswith(('hand', 'unlabelled')) else [read_with_hand(both, where, out)]
-    return [look_closer(r, where, out) for r in (both, *hand)]
-
-def _steadiest(rec):
-    "Which answers to build on: those with test-time augmentation where there are any, but not of a crop, which moving and scaling leave as it is"
-    return 'tta' if 'tta' in rec.tables['variants'] and rec.config.get('rendering') != 'ink_crop' else 'last'
+    return [both] if name.endswith('unlabelled') else [both, read_with_hand(both, where, out)]
 
 def _by(records, field):
     groups = {}

@@ -11,11 +11,11 @@ __all__ = ['PARENTS', 'Q2_NAMES', 'Q3_METHODS', 'STARTS', 'TITLES', 'COLOURS', '
            'plot_curve', 'plot_lr_find', 'plot_confusion', 'class_ticks', 'write_counts', 'plot_given_true',
            'plot_folders', 'class_colours', 'plot_tsne', 'tsne_table', 'data_uri', 'inline', 'picture', 'saved_picture',
            'saved_pictures', 'main_network', 'q1_facts', 'q1_pictures', 'q1_section', 'finding', 'common_level',
-           'q2_facts', 'q2_section', 'titled', 'q3_facts', 'label_facts', 'q3_section', 'study_section', 'closer_table',
-           'tsne_section', 'data_section', 'largest_peak', 'about', 'cards', 'write_report']
+           'q2_facts', 'q2_section', 'titled', 'q3_facts', 'label_facts', 'q3_section', 'study_section',
+           'study_pictures', 'tsne_section', 'data_section', 'largest_peak', 'about', 'cards', 'write_report']
 
-# %% ../nbs/40_report.ipynb #91b88ca0
-import base64, io, math
+# %% ../nbs/40_report.ipynb #27b00bca
+import base64, io, math, os
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ from PIL import Image
 from .core import InputError, Record, load_records, plain_text, write_text
 from .embed import plot_map
 from .evaluate import mean_interval
-from .study_figures import group_table, plot_changes, plot_differences, plot_ladder, plot_reliability, plot_risk_coverage, plot_sweep, study_rows
+from .study_figures import SHOWN, closer_table, group_table, plot_changes, plot_differences, plot_ladder, plot_reliability, plot_risk_coverage, plot_sweep, study_answer, study_rows
 
 # %% ../nbs/40_report.ipynb #e95e8177
 def choose_records(
@@ -46,7 +46,7 @@ def choose_records(
     recs = [r for r in recs if (r.kind, r.profile) == (recs[-1].kind, recs[-1].profile)]
     return sorted({(r.question, r.name, r.seed):r for r in recs}.values(), key=lambda r:r.created)
 
-# %% ../nbs/40_report.ipynb #ca40dbc0
+# %% ../nbs/40_report.ipynb #52c23c0b
 def by_name(
     records, # any records
     question:str # 'data', 'q1', 'q2', 'q3' or 'tsne'
@@ -66,7 +66,7 @@ def mixed_settings(
     res = []
     for name, g in groups.items():
         keys = sorted({k for r in g for k in r.config} - set(PARENTS))
-        differ = [k for k in keys if len({str(r.config.get(k)) for r in g}) > 1]
+        differ = [k for k in keys if len({str(r.config.get(k)) for r in g}) > 1] + ['data']*(len({str(r.data) for r in g}) > 1)
         if differ: res.append(f'The seeds of {name} were run with different settings ({", ".join(differ)}): read their mean with care.')
     return res
 
@@ -255,12 +255,12 @@ def plain(k): # names of Python as words
     "Spaces for underscores, in names longer than one character"
     return k.replace('_', ' ') if isinstance(k, str) and len(k) > 1 else k
 
-# %% ../nbs/40_report.ipynb #e464201c
+# %% ../nbs/40_report.ipynb #f4a3e890
 def spent(
     r:Record
 )->float: # seconds
-    "What an experiment took; a cross-validation adds up its folds, which other processes may have trained"
-    return max(r.seconds, r.metrics.get('folds_seconds', 0))
+    "What an experiment took, also when another process trained its folds or its first part"
+    return max(r.seconds, r.metrics.get('folds_seconds') or 0, r.metrics.get('train_seconds') or 0)
 
 def record_table(
     records # any records
@@ -271,7 +271,7 @@ def record_table(
     t.attrs['text'] = ['data']
     return t.set_index('record')
 
-# %% ../nbs/40_report.ipynb #47a5e7f3
+# %% ../nbs/40_report.ipynb #1f7390ec
 COLOURS = dict(compact='#0072B2', pretrained='#0072B2', scratch='#D55E00', pretrain='#8c6d31', plain='#7f7f7f', argmin='#E69F00', scl_nl='#009E73', oracle='#CC79A7')
 PALETTE = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#4d4d4d')
 STYLE = {'axes.spines.top':False, 'axes.spines.right':False, 'axes.grid':True, 'grid.color':'#e6e6e6', 'axes.edgecolor':'#888888', 'axes.axisbelow':True,
@@ -281,9 +281,9 @@ def look(
     name:str # a record's name
 )->dict: # `color`, `linestyle` and `label` for a line
     "How a model is drawn, on every figure"
-    method, _, start = name.partition('-')
-    colour = COLOURS.get(method) or PALETTE[sum(name.encode()) % len(PALETTE)]
-    return dict(color=colour, linestyle='--' if start == 'q1' else '-', label=plain_text(name))
+    method = name.removesuffix('-q1').removesuffix('-scratch')
+    colour = COLOURS.get(method) or PALETTE[sum(method.encode()) % len(PALETTE)]
+    return dict(color=colour, linestyle='--' if name.endswith('-q1') else '-', label=plain_text(name))
 
 # %% ../nbs/40_report.ipynb #02db87fe
 AXES = dict(epoch='epoch', seconds='seconds of training', images='training images seen (thousands)', accuracy='validation accuracy (%)',
@@ -597,7 +597,7 @@ def label_facts(
     m, gt = r.metrics, np.array(r.tables.get('given_true', np.zeros((0,0))))
     return dict(right=int(np.trace(gt)), n=int(gt.sum()), bias=100*(len(gt)-1)*m['right_share'] if m.get('right_share') else None, uniformity=m.get('uniformity_p'), order=m.get('order_p'), pixel=m.get('pixel_difference'))
 
-# %% ../nbs/40_report.ipynb #6b7cf211
+# %% ../nbs/40_report.ipynb #8f941bed
 def q3_section(records, out)->dict:
     "Everything the Q3 template needs"
     groups, pics = by_name(records, 'q3'), []
@@ -614,23 +614,20 @@ def study_section(records, out)->dict:
     "Everything the template of the cross-validations needs"
     g = {n:v[0] for n,v in by_name(records, 'answers').items()}
     tables = {r.tables['title']:group_table(r) for r in g.values() if 'rows' in r.tables}
-    closer = {n:r for n,r in g.items() if 'risk_coverage' in r.tables}
-    pics = [picture([lambda ax, f=f, r=g[n]: f(study_rows(r), ax)], caption, size) for n,(f,caption,size) in STUDY_PICTURES.items() if n in g and study_rows(g[n]).difference.notna().sum() > 1]
-    def curves(plot, key): return lambda ax: [plot(r.tables[key], ax, n.replace('-', ', '), PALETTE[i % len(PALETTE)]) for i,(n,r) in enumerate(closer.items())]
-    if closer: pics.append(picture([curves(plot_reliability, 'reliability'), curves(plot_risk_coverage, 'risk_coverage')], 'How sure and how often right, after a temperature fitted on the other folds; and accuracy when the least sure are refused.', (4.8,4.4)))
-    if 'robustness' in g: pics.append(picture([lambda ax: plot_changes(g['robustness'].tables['changes'], ax)], 'Held-out drawings that were moved (per cent of the page), scaled, cropped to their ink or inverted before they were read.', (6.4,4)))
-    best = max(closer.values(), key=lambda r: r.metrics['accuracy'], default=None)
-    leak = closer['headline-alone'].metrics.get('accuracy_with_leak') if 'headline-alone' in closer else None
-    return dict(leak=leak, tables={**({'Looked at closely':closer_table(closer.values())} if closer else {}), **tables}, pictures=pics + saved_pictures([best] if best else [], out))
+    if len(closer := closer_table(g.values())): tables = {'Looked at closely':closer, **tables}
+    alone = g.get('headline-alone')
+    return dict(answer=study_answer(g) if 'headline' in g else None, leak=alone and alone.metrics.get('accuracy_with_leak'), tables=tables, pictures=study_pictures(g) + saved_pictures([alone] if alone else [], out))
 
-def closer_table(
-    records # of question 'answers' with the table `risk_coverage`
-)->pd.DataFrame: # a row each
-    "Accuracies, calibration, and what is left when the least sure answers are refused"
-    percent = lambda v: f'{100*v:.1f} %'
-    rows = [{'who reads':r.tables['what'], 'seed':'several' if r.name.endswith(('ensemble','ensemble-hand')) else r.seed, 'accuracy':spread([r], 'accuracy'), 'case-folded':spread([r], 'accuracy_case_folded'), 'shape-folded':spread([r], 'accuracy_shape_folded'),
-             'calibration error':spread([r], 'calibration_error'), 'answered, to be 99 % right':percent(r.metrics['answered_at_99']), 'right of these':percent(r.metrics['right_at_99'])} for r in records]
-    return pd.DataFrame(rows).set_index('who reads')
+def study_pictures(
+    g:dict # name -> record of question 'answers'
+)->list: # as from `picture`
+    "Differences, cost and sweeps; how sure, and what refusing is worth; changed drawings"
+    pics = [picture([lambda ax, f=f, r=g[n]: f(study_rows(r), ax)], caption, size) for n,(f,caption,size) in STUDY_PICTURES.items() if n in g and len(g[n].tables['rows']) > 1]
+    shown = [n for n in SHOWN if n in g]
+    def curves(plot, key): return lambda ax: [plot(g[n].tables[key], ax, g[n].tables['what'], PALETTE[i]) for i,n in enumerate(shown)]
+    if shown: pics.append(picture([curves(plot_reliability, 'reliability'), curves(plot_risk_coverage, 'risk_coverage')], 'How sure and how often right, after a temperature fitted on the other folds; and accuracy when the least sure are refused.', (4.8,4.4)))
+    if 'robustness' in g: pics.append(picture([lambda ax: plot_changes(g['robustness'].tables['changes'], ax)], 'Held-out drawings that were moved (per cent of the page), scaled, cropped to their ink or inverted before they were read.', (6.4,4)))
+    return pics
 
 STUDY_PICTURES = dict(ablation=(plot_differences, 'What each change of the recipe does, on the same folds: whole intervals on one side of zero are coloured.', (7.5,4.8)),
                       ladder=(plot_ladder, 'Accuracy and cost of networks trained alike, on the same held-out drawings.', (6.4,3.6)),
@@ -720,7 +717,7 @@ The difference is {{ f.difference }}: {{ f.finding }}.</p>
 {{ p.caution(f.seeds) }}{{ p.notes(q2.notes) }}{{ p.tables(q2.tables) }}{{ p.pictures(q2.pictures) }}
 '''
 
-# %% ../nbs/40_report.ipynb #39d9ba5b
+# %% ../nbs/40_report.ipynb #ff9f2eaf
 TEMPLATES['q3.html'] = '''
 {% import 'parts.html' as p %}{% set f = q3.facts %}
 <p>{% if f.plain %}Plain training reads <b>{{ f.plain }}</b> of {{ test_name }}{% if f.argmin %}; the least likely class of the same network (<code>argmin</code>) <b>{{ f.argmin }}</b>{% endif %}. {% endif %}
@@ -738,6 +735,7 @@ TEMPLATES['answers.html'] = '''
 {% import 'parts.html' as p %}
 <p>Held-out drawings, each read by networks that had not seen it; the tables say how many drawings and seeds. Intervals in this section count writers, not drawings, since drawings of one hand resemble each other; differences were taken drawing by drawing.
 They do not cover another seed of the training, and of twenty differences one may leave out zero by chance.</p>
+{% if answers.answer %}<p>{{ answers.answer }}</p>{% endif %}
 {% if answers.leak %}<p class="note">A warning: each writer drew each character once. Handing out among a writer's held-out drawings the characters which the training part lacks would turn one network's answers into {{ '%.1f'|format(100*answers.leak) }} %. That is a property of this data set, not of
 reading, and nothing else here makes use of it.</p>{% endif %}
 {{ p.tables(answers.tables) }}{{ p.pictures(answers.pictures) }}
@@ -779,10 +777,10 @@ in the place of MNIST. They show that everything works; they say nothing about t
 </main></body></html>
 '''
 
-# %% ../nbs/40_report.ipynb #2de26053
+# %% ../nbs/40_report.ipynb #d9b6d1ba
 SECTIONS = dict(data=('Data', 'Data', 'explore'), q1=('Q1', 'Q1: reading digits and letters', 'q1'), answers=('Q1 study', 'Q1 by cross-validation', 'study'), q2=('Q2', 'Q2: is pretraining worth it?', 'q2'),
                 q3=('Q3', 'Q3: labels that are wrong', 'q3'), tsne=('t-SNE', 't-SNE: what the networks see', 'tsne'))
-OPTIONAL = 'answers', # takes hours, so a report without it is whole
+OPTIONAL = ('answers',) # takes hours, so a report without it is whole
 MAKERS = dict(data=data_section, q1=q1_section, answers=study_section, q2=q2_section, q3=q3_section, tsne=tsne_section)
 
 def largest_peak(records)->float|None: # MiB
@@ -802,7 +800,7 @@ def about(records)->dict: # `kind`, `table`, `commands`, `versions`, `records`
     versions = ', '.join(f'{k} {v}' for k,v in (last.environment.get('versions') or {}).items() if v)
     return dict(kind=last.kind, table=t, commands=list(dict.fromkeys(r.command for r in records if r.command)), versions=versions or 'not recorded', records=record_table(records))
 
-# %% ../nbs/40_report.ipynb #8a1ccf3e
+# %% ../nbs/40_report.ipynb #9c62dfd1
 def cards(
     found:dict # sections that have records, from `MAKERS`
 )->list: # dicts `title`, `value`, `note`
@@ -826,10 +824,17 @@ def write_report(
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, TemplateError) as e:
         raise InputError(f'{out}: a record does not hold what the report reads ({type(e).__name__}: {e}); delete what was changed by hand, and run it again') from e
 
+def _expected(question, found, kind):
+    "Whether a section without records says how to make them: not beside a study alone, nor where the drawings are somebody's own, which answer one question only"
+    return question not in OPTIONAL and set(found) != set(OPTIONAL) and kind != 'own'
+
+def _options(last, out):
+    "What a command needs so that its records land beside these"
+    return ''.join(f' --{k} {v}' for k,v in dict(data='embedded' if last.kind == 'embedded' else '', profile=last.profile, out='' if Path(out).name == 'reports' else os.path.relpath(out)).items() if v)
+
 def _page(records, out):
     found = {q:make(records, out) for q,make in MAKERS.items() if by_name(records, q)}
-    options = f' --data embedded --profile {records[-1].profile}' if records[-1].kind == 'embedded' else f' --profile {records[-1].profile}'
-    sections = [dict(id=q, short=s, title=t, there=q in found, command=f'midas_task2 {c}{options}') for q,(s,t,c) in SECTIONS.items() if q in found or q not in OPTIONAL]
+    sections = [dict(id=q, short=s, title=t, there=q in found, command=f'midas_task2 {c}{_options(records[-1], out)}') for q,(s,t,c) in SECTIONS.items() if q in found or _expected(q, found, records[-1].kind)]
     env = Environment(loader=DictLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     env.filters['number'] = number
     test_name = 'the MNIST test set' if records[-1].kind == 'real' else 'the test digits'
