@@ -6,7 +6,7 @@
 __all__ = ['AUGMENT', 'FEW', 'SURE', 'cross_predict', 'linear_predict', 'strongest', 'recover', 'Audit', 'audit_labels',
            'read_doubtful', 'reference_reads', 'save_relabelled']
 
-# %% ../nbs/26_audit.ipynb #b0ca1008
+# %% ../nbs/26_audit.ipynb #266e22d5
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from .diagnose import class_information, diagnose_labels, label_shares, latent_c
 from .evaluate import predict_probs
 from .glyphs import transition
 from .learner import image_stats, train_learner
-from .losses import get_loss
+from .losses import get_loss, posterior
 from .noise import agreement_z
 
 # %% ../nbs/26_audit.ipynb #f7f86e90
@@ -77,17 +77,18 @@ def strongest(
     told = lambda q: max(class_information(agreement_z(p, given, q.shape[1])['agreement'], q.shape[1]) for p in (q.argmax(1), q.argmin(1)))
     return int(np.argmax([told(q) for q in witnesses]))
 
-# %% ../nbs/26_audit.ipynb #b465130f
+# %% ../nbs/26_audit.ipynb #51ef04d7
 def recover(
     probs:np.ndarray, # float [N, C], chances of the true classes by the image alone
     given:np.ndarray, # int [N]
     T:np.ndarray # float [C, C], P(given = column | true = row)
 )->np.ndarray: # float [N, C], rows sum to 1
     "Chances of the true classes by image and label together"
-    p = np.clip(probs, 1e-9, None) * np.clip(np.asarray(T).T[given], 1e-6, None)
-    return p/p.sum(1, keepdims=True)
+    logs = torch.as_tensor(np.log(np.clip(probs, 1e-9, None)))
+    T = np.clip(T, 1e-6, None) # nothing is impossible: the matrix was estimated
+    return posterior(logs, torch.as_tensor(given), T/T.sum(1, keepdims=True)).numpy()
 
-# %% ../nbs/26_audit.ipynb #e27e3b08
+# %% ../nbs/26_audit.ipynb #12bccc43
 @dataclass
 class Audit:
     "What `audit_labels` found"
@@ -109,7 +110,7 @@ def audit_labels(
     s:ImageSet, # with the labels in question
     reference:np.ndarray|None=None, # as for `diagnose_labels`
     steps:int=500, # of each network's training, for the diagnosis
-    refine:int=800, # and for what the labels should have been
+    refine:int|None=None, # and for what the labels should have been; default: 8/5 of `steps`
     seed:int=0,
     device=None, # default: CUDA where there is one
     title:str='' # shown with each epoch; empty: silent
@@ -124,7 +125,7 @@ def audit_labels(
     T = _believed(d, C)
     if d['kind'] in ('clean', 'permuted'): p = q @ T.T
     else:
-        p, _ = cross_predict(s, get_loss('forward', T=T), folds, refine, seed, nets, device, title and f'{title}, {d["kind"]}')
+        p, _ = cross_predict(s, get_loss('forward', T=T), folds, refine or steps*8//5, seed, nets, device, title and f'{title}, {d["kind"]}')
         d |= label_shares(latent_counts(p, s.targets, share=SURE))
     return Audit(d, recover(p, s.targets, d['transition']).astype(np.float32), s.targets)
 

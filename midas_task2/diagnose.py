@@ -13,12 +13,12 @@ from scipy.optimize import linear_sum_assignment
 from .core import InputError
 from .noise import agreement_z, share_interval, transition_matrix
 
-# %% ../nbs/14_diagnose.ipynb #b4382cf3
+# %% ../nbs/14_diagnose.ipynb #bcb09b4a
 KINDS = { # kind -> what it means, what to do
     'clean':('the labels are right', 'train as usual'),
     'symmetric':('some labels are wrong, evenly over the other classes', "use a robust loss: `get_loss('forward', T=...)` with the matrix estimated here"),
     'class_dependent':('some labels are wrong, and towards particular classes', "use `get_loss('forward', T=...)` with the matrix estimated here; look at the classes that are exchanged"),
-    'permuted':('whole classes carry the name of another', 'rename the classes as the matrix says; nothing else is wrong'),
+    'permuted':('whole classes carry the name of another', 'rename the classes as the matrix says'),
     'random':('the labels say nothing about the images that this network could learn', 'do not train on them; collect labels'),
     'complementary':('the labels name what an image is not', "use `get_loss('scl_nl')`, which asks for anything but the given class")}
 
@@ -94,7 +94,7 @@ def kind_alone(
     if max(top['z'], -low['z']) < Z: return 'random', counts
     return 'complementary' if hole else _mostly_right(counts), counts
 
-# %% ../nbs/14_diagnose.ipynb #4d1d0508
+# %% ../nbs/14_diagnose.ipynb #7cef52b8
 def kind_with_reference(
     q:np.ndarray, # float [N, C], as for `kind_alone`
     given:np.ndarray, # int [N]
@@ -108,16 +108,18 @@ def kind_with_reference(
         if agree['z'] < -Z: return 'complementary', seen
         return (_mostly_right(seen), seen) if agree['z'] > Z else (kind, seen)
     hole = kind == 'complementary'
-    named = _names(q.argmin(1) if hole else q.argmax(1), reference, C)
+    named, sure = _names(q.argmin(1) if hole else q.argmax(1), reference, C)
     if hole: return kind, counts[np.argsort(named)]
-    if (named != np.arange(C)).mean() > .5: return 'permuted', counts[np.argsort(named)]
-    return kind, counts
+    return ('permuted', counts[np.argsort(named)]) if sure else (kind, counts)
 
 def _names(z, reference, C):
-    "The one-to-one naming of latent classes on which the reference agrees most"
-    return linear_sum_assignment(-transition_matrix(z, reference, C, normalise=False))[1]
+    "The one-to-one naming of latent classes on which the reference agrees most; and whether it surely takes some class for another than its label says"
+    seen = transition_matrix(z, reference, C, normalise=False)
+    named = linear_sum_assignment(-seen)[1]
+    other, own = seen[np.arange(C), named], np.diag(seen)
+    return named, bool(((other-own) > Z*np.sqrt(other+own)).any())
 
-# %% ../nbs/14_diagnose.ipynb #3e543b08
+# %% ../nbs/14_diagnose.ipynb #673609be
 def diagnose_labels(
     probs:np.ndarray, # float [N, C], what a network trained on the given labels says of images that it was not trained on
     given:np.ndarray, # int [N], the labels in question
@@ -133,7 +135,12 @@ def diagnose_labels(
     same = np.mean([judge(rng.integers(len(given), size=len(given)))[0] == kind for _ in range(draws)]) if draws else None
     means, advice = KINDS[kind]
     return dict(kind=kind, means=means, advice=advice, confidence=None if same is None else float(same), **label_shares(counts), evidence=_evidence(q, given, reference),
-                note='' if reference is not None or kind not in ('clean','symmetric','class_dependent') else 'whole classes that were exchanged cannot be told from this data alone; give a reference classifier')
+                note=_note(kind, reference is not None, reference is not None and kind_alone(q, given)[0] == 'random'))
+
+def _note(kind, asked, learned_nothing):
+    "What the answer does not cover"
+    if not asked: return 'whole classes that were exchanged cannot be told from this data alone; give a reference classifier' if kind in ('clean','symmetric','class_dependent') else ''
+    return "a network learned nothing from these labels, so the matrix is counted over what the reference reads, and holds its mistakes too" if learned_nothing and kind != 'random' else ''
 
 def _arrays(probs, given, reference):
     q, given = np.asarray(probs, float), np.asarray(given)
