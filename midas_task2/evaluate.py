@@ -6,9 +6,10 @@
 __all__ = ['SHAPES', 'COPIES', 'VIEWS', 'mean_interval', 'fold_case', 'fold_shape', 'accuracies', 'confusion_matrix',
            'most_confused', 'calibration_error', 'reliability', 'fit_temperature', 'apply_temperature', 'risk_coverage',
            'coverage_at', 'forward_images', 'predict_probs', 'predict_views', 'scores', 'evaluate_set', 'spec_of',
-           'add_scores', 'image_files', 'answers', 'predict_files', 'evaluate_files', 'result_table', 'spread_text']
+           'add_scores', 'train_recorded', 'image_files', 'answers', 'predict_files', 'evaluate_files', 'result_table',
+           'spread_text']
 
-# %% ../nbs/22_evaluate.ipynb #eaa4e12b
+# %% ../nbs/22_evaluate.ipynb #9bf9826c
 import math
 from contextlib import ExitStack
 from functools import partial
@@ -23,10 +24,10 @@ from scipy.special import logsumexp, softmax
 
 from .archives import Members
 from .augment import Augment
-from .checkpoint import Spec
-from .core import InputError, Record, one_line, pick_device
+from .checkpoint import Spec, save_checkpoint
+from .core import InputError, Record, network_folder, one_line, pick_device, work_folder
 from .datasets import IMAGE_SUFFIXES, RENDERINGS, ImageSet, content, idx_pair, labelled_files, read_images, read_labelled, to_ink
-from .learner import autocast, image_stats
+from .learner import autocast, image_stats, train_learner
 from .noise import share_interval, transition_matrix
 
 # %% ../nbs/22_evaluate.ipynb #343484ce
@@ -249,6 +250,24 @@ def add_scores(
     rec.metrics.update(scores(probs, s.targets, s.vocab))
     rec.tables.update(vocab=list(s.vocab), confusion_matrix=cm, most_confused=most_confused(cm, s.vocab, 12))
     return pred
+
+# %% ../nbs/22_evaluate.ipynb #94489dc9
+def train_recorded(
+    rec:Record, # its `config` is the recipe, its `seed` that of the training; gets history, seconds
+    train:ImageSet,
+    valid:ImageSet, # what each epoch is measured on
+    out:Path|str, # the output folder: keeps the state while it trains, and the checkpoint
+    rendering:str, # a name in `RENDERINGS`
+    title:str='', # shown with each epoch's line; default: question and name
+    **kwargs # as `build_learner`
+)->tuple: # `Learner`, `Spec`
+    "Train a network, and leave what happened in its record and its checkpoint in the output folder"
+    learn, history = train_learner(rec.config, train, valid, rec.seed, title=title or f'{rec.question} {rec.name}', state=work_folder(rec, out), **kwargs)
+    rec.history, rec.metrics['train_seconds'] = history.epochs, round(history.seconds, 2)
+    if history.curve: rec.tables['curve'] = history.curve
+    spec = spec_of(rec, train, rendering)
+    save_checkpoint(network_folder(rec, out), learn.model, spec)
+    return learn, spec
 
 # %% ../nbs/22_evaluate.ipynb #8f77efa6
 def image_files(

@@ -316,7 +316,11 @@ def fit(
     with learn.no_logging(): getattr(learn, schedule)(epochs, lr, cbs=[history, *(cbs or []), *resume])
     return history
 
-# %% ../nbs/20_learner.ipynb #fe06274c
+# %% ../nbs/20_learner.ipynb #881d61b9
+def _teacher(config):
+    if not config.get('ema') or config.get('mixup') or config.get('cutmix'): raise InputError("settings: 'teach' needs 'ema', and neither mixup nor cutmix, for the teacher looks at single images")
+    return MeanTeacher(**config['teach'])
+
 def build_learner(
     config:dict, # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `smoothing`, `mixup`, `cutmix`, `ema`, `teach`
     train:ImageSet,
@@ -334,7 +338,7 @@ def build_learner(
     if body is not None: load_body(model, body)
     dls = make_dls(train, valid, config['bs'], Augment(**config['augment']) if config['augment'] else None, device=device)
     cbs = [cb(config[k]) for k,cb in dict(mixup=MixUp, cutmix=CutMix, ema=Average).items() if config.get(k)]
-    if 'teach' in config: cbs.append(MeanTeacher(**config['teach']))
+    if config.get('teach') is not None: cbs.append(_teacher(config))
     if teachers: cbs.append(Distill([t.to(dls.device).eval() for t in teachers], **config.get('distill', {})))
     return make_learner(dls, model, loss or CrossEntropyLossFlat(label_smoothing=config.get('smoothing', 0.)), metrics=metrics, wd=config['wd'], cbs=cbs,
                         opt_func=optimizer(config.get('opt', 'adamw')))

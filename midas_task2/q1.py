@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CONFIG', 'PROFILES', 'EMBEDDED', 'lr_curve', 'run_q1', 'show_images', 'show_augmented']
 
-# %% ../nbs/30_q1.ipynb #5c3113d7
+# %% ../nbs/30_q1.ipynb #2b546a95
 import tempfile
 from pathlib import Path
 
@@ -13,11 +13,10 @@ import numpy as np
 from fastcore.basics import noop
 
 from .augment import Augment
-from .checkpoint import save_checkpoint
-from .core import InputError, Record, network_folder, one_line, plain_text, run_once, save_figure, work_folder
+from .core import InputError, Record, one_line, plain_text, run_once, save_figure
 from .datasets import ImageSet, hold_out, load_set
-from .evaluate import add_scores, predict_probs, spec_of
-from .learner import build_learner, train_learner
+from .evaluate import add_scores, predict_probs, train_recorded
+from .learner import build_learner
 from .models import model_cost
 
 # %% ../nbs/30_q1.ipynb #91bf63c7
@@ -37,7 +36,7 @@ def lr_curve(
     r = learn.recorder
     return dict(lrs=[float(f'{v:.3g}') for v in r.lrs], losses=[round(float(v),4) for v in r.losses], valley=float(valley))
 
-# %% ../nbs/30_q1.ipynb #8393486a
+# %% ../nbs/30_q1.ipynb #5e598753
 def run_q1(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder
@@ -59,16 +58,13 @@ def _train_q1(rec, s, out, device):
     if len(np.unique(s.targets)) < 2: raise InputError(one_line(f"{s.name}: only one class, '{s.vocab[s.targets[0]]}'; put the pictures into a folder for each class, or give a table of labels"))
     train, held = hold_out(s, rec.config['split'], rec.config['held_out'], rec.seed)
     if not train.images.any(): raise InputError(f'{s.name}: every picture is blank; check what they show')
-    learn, history = train_learner(rec.config, train, held, rec.seed, device=device, title=f"q1 {rec.config['model']}", state=work_folder(rec, out))
-    rec.history, rec.metrics['train_seconds'] = history.epochs, round(history.seconds, 2)
+    learn, spec = train_recorded(rec, train, held, out, rec.config['rendering'], device=device)
     # after the training, which a killed run does not repeat
     rec.tables['lr_find'] = lr_curve(build_learner(rec.config, train, held, rec.seed, device=device))
-    spec = spec_of(rec, train, rec.config['rendering'])
     probs = predict_probs(learn.model, spec, held.images, device=device)
     add_scores(rec, probs, held)
     rec.metrics.update(model_cost(learn.model, held.images.shape[1:]))
     _picture(rec, probs, train, held, out)
-    save_checkpoint(network_folder(rec, out), learn.model, spec)
 
 # %% ../nbs/30_q1.ipynb #41af61f3
 def _picture(rec, probs, train, held, out):

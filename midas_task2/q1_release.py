@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHANGES', 'KEPT', 'TWINS', 'RELEASES', 'changed_drawings', 'robustness', 'pen_width', 'study_robustness', 'release']
 
-# %% ../nbs/34_q1_release.ipynb #34196764
+# %% ../nbs/34_q1_release.ipynb #bee692b9
 import shutil
 from pathlib import Path
 
@@ -15,11 +15,10 @@ from PIL import Image, ImageOps
 
 from .augment import stroke_width
 from .checkpoint import save_checkpoint
-from .core import Missing, Record, atomic_path, load_record, load_records, network_folder, run_once, work_folder
+from .core import Missing, Record, atomic_path, load_record, load_records, network_folder, run_once
 from .crossval import clustered_mean, finished, fold_networks, load_answers
 from .datasets import RENDERINGS, ink_box, load_drawings, load_set, to_ink
-from .evaluate import accuracies, predict_probs, spec_of
-from .learner import train_learner
+from .evaluate import accuracies, predict_probs, train_recorded
 from .models import model_cost
 from .q1_study import HEADLINE, finished_records, group_records, made_of, newest
 
@@ -126,7 +125,7 @@ def study_robustness(
     alone, crop = ([r for r in finished_records(g, where, out, profile) if r.name == f'{g}-{row}'] for g,row in (('headline','alone'), ('robust','crop')))
     return [robustness(alone[0], crop[0], where, out), pen_width(alone[0], crop[0], where, out)] if alone and crop else []
 
-# %% ../nbs/34_q1_release.ipynb #2cc1979f
+# %% ../nbs/34_q1_release.ipynb #c2e27717
 RELEASES = {'q1':'crop', 'q1-page':'alone'} # folder -> row of its group
 
 def release(
@@ -158,15 +157,14 @@ def _train_release(name, measured, where, out):
     s = load_set('drawings', where, config['rendering'])
     rec = Record('release', name, dict(config, measured=measured.stem), dict(drawings=s.describe()), seed=of.seed, kind=of.kind, profile=of.profile)
     def work(r):
-        learn, history = train_learner(config, s, s.subset(slice(0, len(s), 40)), r.seed, title=name, state=work_folder(r, out)) # the second set is part of the first, and says nothing
-        r.history, r.metrics['train_seconds'] = [{k:h[k] for k in ('epoch','train_loss','lr','seconds')} for h in history.epochs], round(history.seconds, 2)
+        learn, spec = train_recorded(r, s, s.subset(slice(0, len(s), 40)), out, config['rendering'], name) # the second set is part of the first, and says nothing
+        r.history = [{k:h[k] for k in ('epoch','train_loss','lr','seconds')} for h in r.history]
         r.metrics.update(model_cost(learn.model, s.images.shape[1:]), temperature=measured.metrics['temperature'])
-        save_checkpoint(network_folder(r, out), learn.model, _card(r, s, measured))
+        save_checkpoint(network_folder(r, out), learn.model, _card(spec, measured))
     return run_once(rec, out, work, network=True)
 
-def _card(rec, s, measured):
+def _card(spec, measured):
     "What the released network says about itself"
-    spec = spec_of(rec, s, rec.config['rendering'])
     spec.temperature = round(measured.metrics['temperature'], 4)
     spec.card |= dict(accuracy_of='five folds of the same drawings, each read by a network trained on the other four', measured=measured.stem,
                       **{k:round(measured.metrics[k], 4) for k in ('accuracy','accuracy_low','accuracy_high','accuracy_case_folded','accuracy_shape_folded','calibration_error')})

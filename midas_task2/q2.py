@@ -6,15 +6,14 @@
 __all__ = ['DIGITS', 'CONFIG', 'PROFILES', 'SMALL', 'STARTS', 'q2_config', 'mnist_split', 'run_pretrain', 'time_to', 'run_mnist',
            'run_q2']
 
-# %% ../nbs/31_q2.ipynb #9bbf82f1
+# %% ../nbs/31_q2.ipynb #b5724bdf
 from pathlib import Path
 
-from .checkpoint import load_checkpoint, save_checkpoint
-from .core import Record, find_network, network_folder, run_once, work_folder
+from .checkpoint import load_start
+from .core import Record, run_once
 from .datasets import ImageSet, load_set, stratified_split
-from .evaluate import add_scores, predict_probs, spec_of
+from .evaluate import add_scores, predict_probs, train_recorded
 from .glyphs import VOCAB
-from .learner import train_learner
 
 # %% ../nbs/31_q2.ipynb #93a0ed1f
 DIGITS = VOCAB[:10]
@@ -64,16 +63,13 @@ def run_pretrain(
         rec.metrics['zero_shot'] = rec.metrics['accuracy']
     return run_once(rec, out, work, fresh, network=True)
 
-# %% ../nbs/31_q2.ipynb #d48dd6da
+# %% ../nbs/31_q2.ipynb #97338136
 def _train(rec, train, valid, test, out, device, body=None):
-    "Train as the record's config says; fills in history, curve, losses and scores; saves the checkpoint"
-    learn, history = train_learner(rec.config, train, valid, rec.seed, body, device=device, title=f'q2 {rec.name}', state=work_folder(rec, out))
-    last = history.epochs[-1]
-    rec.history, rec.tables['curve'] = history.epochs, history.curve
-    rec.metrics.update(train_seconds=round(history.seconds, 2), valid_accuracy=last['accuracy'], train_loss=last['train_loss'], valid_loss=last['valid_loss'])
-    spec = spec_of(rec, train, 'mnist_style')
+    "Train as the record's config says, and score"
+    learn, spec = train_recorded(rec, train, valid, out, 'mnist_style', body=body, device=device)
+    last = rec.history[-1]
+    rec.metrics.update(valid_accuracy=last['accuracy'], train_loss=last['train_loss'], valid_loss=last['valid_loss'])
     add_scores(rec, predict_probs(learn.model, spec, test.images, device=device), test)
-    save_checkpoint(network_folder(rec, out), learn.model, spec)
 
 # %% ../nbs/31_q2.ipynb #a9799ce7
 def time_to(
@@ -85,7 +81,7 @@ def time_to(
     for p in curve:
         if p['accuracy'] >= level: return dict(epochs=round(p['images']/n, 3), seconds=p['seconds'])
 
-# %% ../nbs/31_q2.ipynb #9413d395
+# %% ../nbs/31_q2.ipynb #2185e4d5
 STARTS = ('scratch', 'pretrained')
 
 def run_mnist(
@@ -102,8 +98,8 @@ def run_mnist(
     train, valid = mnist_split(load_set('mnist_train', where), seed)
     test = load_set('mnist_test', where)
     drawn = dict(question='q2', name='pretrain', seed=seed, kind=where['kind'], profile=profile)
-    body, parent = load_checkpoint(find_network(out, **drawn)) if start == 'pretrained' else (None, None)
-    config = {k:v for k,v in q2_config(where, profile, **changes).items() if k != 'pretrain'} | (dict(start=parent.record, weights=parent.sha256) if parent else dict(start='random'))
+    body, parent, begun = load_start(out, **drawn) if start == 'pretrained' else (None, None, dict(start='random'))
+    config = {k:v for k,v in q2_config(where, profile, **changes).items() if k != 'pretrain'} | begun
     rec = Record('q2', start, config, dict(train=train.describe(), valid=valid.describe(), test=test.describe()), seed, where['kind'], profile)
 
     def work(rec):

@@ -4,20 +4,19 @@
 
 # %% auto #0
 __all__ = ['CONFIG', 'METHODS', 'PROFILES', 'SMALL', 'STARTS', 'run_labels', 'show_folders', 'show_difference', 'q3_config',
-           'relabel', 'estimate', 'run_method', 'run_argmin', 'run_q3']
+           'labelled_by', 'estimate', 'run_method', 'run_argmin', 'run_q3']
 
-# %% ../nbs/32_q3.ipynb #3f9bc227
+# %% ../nbs/32_q3.ipynb #4c7c0afa
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from fastai.metrics import accuracy
 
-from .checkpoint import load_checkpoint, save_checkpoint
-from .core import InputError, Record, find_network, network_folder, run_once, save_figure, work_folder
+from .checkpoint import load_checkpoint, load_start
+from .core import InputError, Record, find_network, run_once, save_figure
 from .datasets import ImageSet, load_set, stratified_split
-from .evaluate import add_scores, predict_probs, spec_of
-from .learner import train_learner
+from .evaluate import add_scores, predict_probs, train_recorded
 from .losses import argmin_probs, get_loss
 from .noise import agreement_z, estimate_accuracy, order_independence, transition_matrix, uniformity_test
 
@@ -95,28 +94,29 @@ def q3_config(
     small = SMALL[method] if where['kind'] == 'embedded' and profile == 'quick' else {}
     return {**CONFIG, **METHODS[method], **PROFILES[profile].get(method, {}), **small, **changes}
 
-# %% ../nbs/32_q3.ipynb #eef36b21
-def _parts(where, out, config, method, seed, profile):
+# %% ../nbs/32_q3.ipynb #9e288404
+def _parts(where, out, config, method, seed, profile, device=None):
     "Training and validation set with the labels this method may see, the MNIST test set, and what the record says of them"
     task3, test = load_set('task3', where), load_set('mnist_test', where)
     data = dict(task3=task3.describe(), test=test.describe())
     train, valid = (task3.subset(i) for i in stratified_split(task3.targets, config['held_out'], seed))
-    if method == 'oracle': train = relabel(train, find_network(out, question='q2', name='scratch', seed=seed, kind=where['kind'], profile=profile))
+    if method == 'oracle': train = labelled_by(train, find_network(out, question='q2', name='scratch', seed=seed, kind=where['kind'], profile=profile), device)
     return train, valid, test, data
 
-def relabel(
+def labelled_by(
     s:ImageSet,
-    folder:Path|str # a checkpoint whose vocabulary is that of `s`
+    folder:Path|str, # a checkpoint whose vocabulary is that of `s`
+    device=None # default: CUDA where there is one
 )->ImageSet:
     "`s` with the labels that a checkpoint gives it"
     model, spec = load_checkpoint(folder)
-    return replace(s, targets=predict_probs(model, spec, s.images).argmax(1), name=f'{s.name} relabelled')
+    return replace(s, targets=predict_probs(model, spec, s.images, device=device).argmax(1), name=f'{s.name} relabelled')
 
 def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
-# %% ../nbs/32_q3.ipynb #6764f7c8
+# %% ../nbs/32_q3.ipynb #a2c9e354
 def run_method(
     method:str, # a key of `METHODS`
     start:str, # 'scratch' or 'q1'
@@ -131,23 +131,20 @@ def run_method(
     "Train on mnistTask3 by one method from one start, test on MNIST; leaves its network in `OUT/models`"
     config = q3_config(method, where, profile, **changes)
     drawn = dict(question='q1', name=config['model'], seed=seed, kind=where['kind'], profile=profile)
-    body, parent = load_checkpoint(find_network(out, **drawn)) if start == 'q1' else (None, None)
-    config.update(dict(start=parent.record, weights=parent.sha256) if parent else dict(start='random'))
-    train, valid, test, data = _parts(where, out, config, method, seed, profile)
+    body, _, begun = load_start(out, **drawn) if start == 'q1' else (None, None, dict(start='random'))
+    config.update(begun)
+    train, valid, test, data = _parts(where, out, config, method, seed, profile, device)
     rec = Record('q3', f'{method}-{start}', config, data, seed, where['kind'], profile)
 
     def work(rec):
-        learn, history = train_learner(config, train, valid, seed, body, get_loss(config['loss']), estimate, device=device, title=f'q3 {rec.name}', state=work_folder(rec, out))
-        rec.history = history.epochs
-        rec.metrics.update(uses_clean_labels=method == 'oracle', train_seconds=round(history.seconds, 2))
-        spec = spec_of(rec, train, 'mnist_style')
-        _score(rec, learn.model, spec, valid, test)
-        save_checkpoint(network_folder(rec, out), learn.model, spec)
+        learn, spec = train_recorded(rec, train, valid, out, 'mnist_style', body=body, loss=get_loss(config['loss']), metrics=estimate, device=device)
+        rec.metrics['uses_clean_labels'] = method == 'oracle'
+        _score(rec, learn.model, spec, valid, test, device=device)
     return run_once(rec, out, work, fresh, network=True)
 
-def _score(rec, model, spec, valid, test, read=lambda probs: probs):
+def _score(rec, model, spec, valid, test, read=lambda probs: probs, device=None):
     "The estimate from held-out given labels, and the truth on MNIST's test files; `read` maps the network's output to class probabilities"
-    held, final = (np.asarray(read(predict_probs(model, spec, s.images))) for s in (valid, test))
+    held, final = (np.asarray(read(predict_probs(model, spec, s.images, device=device))) for s in (valid, test))
     pred, n_classes = held.argmax(1), len(valid.vocab)
     est, z = estimate_accuracy(pred, valid.targets, n_classes), agreement_z(pred, valid.targets, n_classes)
     rec.metrics.update(estimate=est['accuracy'], estimate_low=est['low'], estimate_high=est['high'], agreement=z['agreement'], agreement_z=z['z'])
