@@ -103,7 +103,7 @@ def data_fetch(
 def _show_kept(found, json):
     _show({n:str(p) for n,p in found.items()}, json, '\n'.join(f'{n}: verified, kept as {p}' for n,p in found.items()))
 
-# %% ../nbs/41_cli.ipynb #fc85d9ea
+# %% ../nbs/41_cli.ipynb #c859d9c8
 @delegates(_experiment, but=['seed','seeds','labels'])
 def explore(**kwargs):
     "Statistics, sample grids, sizes and writers of each data set"
@@ -113,7 +113,7 @@ def explore(**kwargs):
 @delegates(_experiment, but=['labels'])
 def q1(
     data:str='auto', # as for `run`, or your own drawings: a zip or folder of class folders
-    model:str='compact', # compact, baseline, cnn_pool, cnn_transformer, alexnet, vgg11_bn, resnet18, resnet34, resnet50
+    model:str='compact', # compact, baseline, mlp, cnn_pool, cnn_transformer, alexnet, vgg11_bn, resnet18, resnet34, resnet50
     split:str='stratified', # or writer: nobody's drawings on both sides
     labels:str='', # with your own drawings: a CSV file with the columns file and label; default: the folders' names
     epochs:int=None, # default: what the profile says

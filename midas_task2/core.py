@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['LIBRARIES', 'JSON_LIMIT', 'InputError', 'Missing', 'Skipped', 'say', 'one_line', 'checkout', 'home', 'released',
            'atomic_path', 'write_text', 'locked', 'digest_arrays', 'digest_json', 'check_seed', 'seed_everything',
-           'one_thread_in_tests', 'pick_device', 'code_version', 'peak_memory', 'environment', 'read_json', 'load_json',
-           'Record', 'save_record', 'load_record', 'load_records', 'work_folder', 'network_folder', 'run_once',
-           'command_line', 'find_network', 'plain_text', 'save_figure']
+           'one_thread_in_tests', 'pick_device', 'room', 'spread', 'code_version', 'peak_memory', 'environment',
+           'read_json', 'load_json', 'Record', 'save_record', 'load_record', 'load_records', 'work_folder',
+           'network_folder', 'run_once', 'command_line', 'find_network', 'plain_text', 'save_figure']
 
 # %% ../nbs/00_core.ipynb #5ec2f1f0
 import hashlib, json, os, platform, random, re, shutil, sys, tempfile, time
@@ -199,6 +199,36 @@ def pick_device(
     "The device to train on"
     import torch
     return torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
+
+# %% ../nbs/00_core.ipynb #4df0e9c6
+def room()->int: # processes
+    "How many trainings fit at a time: one per core, 2 GiB for each; one where there is a GPU"
+    import torch
+    from joblib import cpu_count
+    if torch.cuda.is_available(): return 1
+    try: memory = os.sysconf('SC_PHYS_PAGES')*os.sysconf('SC_PAGE_SIZE')
+    except (AttributeError, ValueError, OSError): memory = 8*2**30
+    return max(1, min(cpu_count(), memory//2**31))
+
+def spread(
+    calls, # functions without arguments that can be pickled, such as `functools.partial`
+    workers:int=0 # processes; 0: as `room` says; 1: this one, with all its threads
+): # yields what they return, in the order in which they end
+    "Run functions in other processes, of one thread each; raises `InputError` when one of these is ended from outside"
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    if (n := workers or room()) == 1: yield from (f() for f in calls); return
+    try:
+        with parallel_config(backend='loky', inner_max_num_threads=1):
+            yield from Parallel(n_jobs=max(1, min(n, len(calls))), return_as='generator_unordered')(delayed(_alone)(f) for f in calls)
+    except TerminatedWorkerError: raise InputError('a process that trained was ended from outside, perhaps for want of memory; run the same again with fewer --workers') from None
+
+def _alone(f):
+    import torch
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: return f()
+    finally: torch.set_num_threads(before) # joblib runs a single call in this process
 
 # %% ../nbs/00_core.ipynb #ea0c36af
 LIBRARIES = 'fastai fastcore torch torchvision numpy pandas scikit-learn pillow nbdev'.split()

@@ -6,19 +6,18 @@
 __all__ = ['FOLDS', 'KNOWN', 'fold_splits', 'which_folds', 'fold_networks', 'prepare', 'train_fold', 'finished', 'with_context',
            'cross_validate', 'forget', 'finish_answers', 'save_answers', 'load_answers', 'clustered_mean', 'read_by']
 
-# %% ../nbs/24_crossval.ipynb #cd168b95
-import io, json, math, os, shutil, time, zipfile
+# %% ../nbs/24_crossval.ipynb #6992029a
+import io, json, math, shutil, time, zipfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from joblib import Parallel, cpu_count, delayed, parallel_config
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from scipy import stats
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .core import InputError, Missing, Record, atomic_path, code_version, load_record, locked, network_folder, peak_memory, run_once, work_folder
+from .core import InputError, Missing, Record, atomic_path, code_version, load_record, locked, network_folder, peak_memory, run_once, spread, work_folder
 from .datasets import ImageSet, load_set, stratified_folds, writer_folds
 from .evaluate import add_scores, predict_probs, predict_views, scores, spec_of
 from .learner import train_learner
@@ -44,7 +43,7 @@ def which_folds(
     "The folds that this record trains"
     return rec.config['folds'].get('only') or list(range(rec.config['folds']['k']))
 
-# %% ../nbs/24_crossval.ipynb #b29e7d1f
+# %% ../nbs/24_crossval.ipynb #5e38101e
 def fold_networks(
     rec:Record, # a finished cross-validation with `keep`
     s:ImageSet, # its drawings
@@ -71,12 +70,10 @@ def train_fold(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder
     k:int, # which fold, from 0
-    device=None, # default: CUDA where there is one
-    threads:int=0 # of this process from here on; 0: leave them
+    device=None # default: CUDA where there is one
 ):
     "Train one fold and keep its answers; at once when they are there, or the whole record is"
     path = _fold_file(rec, out, k)
-    if threads: torch.set_num_threads(threads)
     with locked(path.with_suffix('.lock'), f'{rec.stem}, fold {k}: another process is at it; waiting'):
         if not finished(rec, out) and _read_fold(path) is None: _train_fold(rec, load_set('drawings', where, rec.config['rendering']), out, k, device, path)
 
@@ -149,7 +146,7 @@ def with_context(
     seen = lambda n: average_hand(held, writer_offsets(hand, held, known, n)).images
     return average_hand(train, writer_offsets(hand, train, train)), dict(last=seen(None), **{f'known_{n}':seen(n) for n in KNOWN})
 
-# %% ../nbs/24_crossval.ipynb #ff02080c
+# %% ../nbs/24_crossval.ipynb #9057003d
 def cross_validate(
     records, # from `prepare`
     where:dict, # from `resolve_data`
@@ -161,16 +158,15 @@ def cross_validate(
     "Train every fold of every experiment that is not done, and gather the answers"
     if fresh:
         for r in records: forget(r, out)
-    tasks = [(r, k) for r in records if not finished(r, out) for k in which_folds(r) if _read_fold(_fold_file(r, out, k)) is None]
-    if (n := workers or _room()) > 1 and tasks: _spread(tasks, records, where, out, min(n, len(tasks)), device)
+    left = {r.id:{k for k in which_folds(r) if _read_fold(_fold_file(r, out, k)) is None} for r in records if not finished(r, out)}
+    for id, k in spread([partial(_tell, r, where, out, k, device) for r in records for k in sorted(left.get(r.id, ()))], workers):
+        left[id].discard(k)
+        if not left[id]: _finish(next(r for r in records if r.id == id), where, out, device) # a record appears as soon as its last fold is there
     return [_finish(r, where, out, device) for r in records]
 
-def _room():
-    "Processes that fit: one per core, 2 GiB for each; one where there is a GPU"
-    if torch.cuda.is_available(): return 1
-    try: memory = os.sysconf('SC_PHYS_PAGES')*os.sysconf('SC_PAGE_SIZE')
-    except (AttributeError, ValueError, OSError): memory = 8*2**30
-    return max(1, min(cpu_count(), memory//2**31))
+def _tell(rec, where, out, k, device):
+    train_fold(rec, where, out, k, device)
+    return rec.id, k
 
 def forget(
     rec:Record, # from `prepare`
@@ -180,21 +176,7 @@ def forget(
     for p in (Path(out)/'records'/rec.filename, _answers_file(rec, out)): p.unlink(missing_ok=True)
     shutil.rmtree(work_folder(rec, out), ignore_errors=True)
 
-# %% ../nbs/24_crossval.ipynb #e453d67b
-def _spread(tasks, records, where, out, workers, device):
-    open_folds = {r.id:{k for q,k in tasks if q.id == r.id} for r in records}
-    try:
-        with parallel_config(backend='loky', inner_max_num_threads=1):
-            ended = Parallel(n_jobs=workers, return_as='generator_unordered')(delayed(_tell)(r, where, out, k, device) for r,k in tasks)
-            for id, k in ended: # a record appears as soon as its last fold is there
-                open_folds[id].discard(k)
-                if not open_folds[id]: _finish(next(r for r in records if r.id == id), where, out, device)
-    except TerminatedWorkerError: raise InputError('a process that trained a fold was ended from outside, perhaps for want of memory; run the same again with fewer --workers') from None
-
-def _tell(rec, where, out, k, device):
-    train_fold(rec, where, out, k, device, threads=1)
-    return rec.id, k
-
+# %% ../nbs/24_crossval.ipynb #ce171c28
 def _finish(rec, where, out, device):
     rec = run_once(rec, out, lambda r: _gather(r, where, out, device))
     shutil.rmtree(work_folder(rec, out), ignore_errors=True) # what a process left that came too late

@@ -7,9 +7,9 @@ __all__ = ['LONGEST', 'RENDERINGS', 'IMAGE_SUFFIXES', 'FORMATS', 'MAX_PIXELS', '
            'ROLES', 'RENDER_VERSION', 'to_ink', 'page', 'ink_box', 'size_kept', 'ink_crop', 'mnist_style', 'ImageSet',
            'decode', 'in_order', 'renderer', 'read_images', 'render_all', 'content', 'cached_set', 'parse_idx',
            'read_drawings', 'read_task3', 'read_mnist', 'embedded_drawings', 'embedded_digits', 'embedded_task3',
-           'stratified_split', 'writer_split', 'stratified_folds', 'writer_folds', 'hold_out', 'read_labels',
-           'class_of', 'labelled_files', 'read_labelled', 'idx_pair', 'own_vocab', 'resolve_data', 'load_drawings',
-           'load_set']
+           'stratified_split', 'writer_split', 'balanced_subset', 'stratified_folds', 'writer_folds', 'hold_out',
+           'read_labels', 'class_of', 'labelled_files', 'read_labelled', 'idx_pair', 'own_vocab', 'resolve_data',
+           'load_drawings', 'load_set']
 
 # %% ../nbs/04_datasets.ipynb #358fe973
 import io, os, re, struct, threading, warnings
@@ -393,7 +393,7 @@ def embedded_task3()->ImageSet:
     given, _ = corrupt(s.targets, 'complementary', n_classes=10, seed=3)
     return replace(s, targets=given, name='digits-complementary')
 
-# %% ../nbs/04_datasets.ipynb #48c29a4b
+# %% ../nbs/04_datasets.ipynb #907e0256
 def _checked(targets, k=2):
     "`targets` as an array, refused when a class has fewer than `k` samples"
     targets = np.asarray(targets)
@@ -422,6 +422,16 @@ def writer_split(
     "Hold out whole writers"
     from sklearn.model_selection import GroupShuffleSplit
     return next(GroupShuffleSplit(1, test_size=valid, random_state=seed).split(writers, groups=writers))
+
+def balanced_subset(
+    targets, # int [N]
+    n:int, # how many, at most all
+    seed:int=0
+)->np.ndarray: # int [n], sorted
+    "A draw with as many of each class as there are, or one more or less; a smaller draw of the same seed is part of a larger one"
+    order = np.random.default_rng(seed).permutation(len(targets))
+    turn = pd.Series(np.asarray(targets)[order]).groupby(np.asarray(targets)[order]).cumcount() # first of its class, second...
+    return np.sort(order[np.argsort(turn, kind='stable')[:n]])
 
 def stratified_folds(
     targets, # int [N]

@@ -6,8 +6,7 @@
 __all__ = ['SHAPES', 'COPIES', 'VIEWS', 'mean_interval', 'fold_case', 'fold_shape', 'accuracies', 'confusion_matrix',
            'most_confused', 'calibration_error', 'reliability', 'fit_temperature', 'apply_temperature', 'risk_coverage',
            'coverage_at', 'forward_images', 'predict_probs', 'predict_views', 'scores', 'evaluate_set', 'spec_of',
-           'add_scores', 'train_recorded', 'image_files', 'answers', 'predict_files', 'evaluate_files', 'result_table',
-           'spread_text']
+           'add_scores', 'train_recorded', 'image_files', 'answers', 'predict_files', 'evaluate_files']
 
 # %% ../nbs/22_evaluate.ipynb #9bf9826c
 import math
@@ -340,25 +339,3 @@ def evaluate_files(
             else: probs.append(p); targets.append(t)
     if not probs: raise InputError(one_line(f"{path}: none of its {len(files)} images can be read, the first because: {skipped[0]['error']}"))
     return dict(_all_numbers(np.stack(probs), np.array(targets), spec.vocab, k), skipped=skipped)
-
-# %% ../nbs/22_evaluate.ipynb #34c833eb
-def result_table(
-    records, # records of one question
-    **columns # title -> key of `metrics`; default: accuracy
-)->pd.DataFrame: # a row per experiment: number of seeds, then each metric as text
-    "Each experiment's metrics with their 95 % intervals, over its seeds"
-    groups = {}
-    for r in records: groups.setdefault(r.name, []).append(r)
-    columns = columns or dict(accuracy='accuracy')
-    rows = {n:dict(seeds=len(rs), **{t:spread_text(rs, m) for t,m in columns.items()}) for n,rs in groups.items()}
-    return pd.DataFrame.from_dict(rows, orient='index')
-
-def spread_text(
-    records, # one per seed
-    metric:str # a key of `metrics`
-)->str: # per cent
-    "'91.0 % ± 0.4' over seeds, '91.0 % (88.1 to 93.2)' for one"
-    mean, half = mean_interval([r.metrics[metric] for r in records])
-    if len(records) > 1: return f'{mean:.2%} ± {half:.2%}'
-    m = records[0].metrics
-    return f'{mean:.2%}' + (f" ({m[metric+'_low']:.2%} to {m[metric+'_high']:.2%})" if metric+'_low' in m else '')

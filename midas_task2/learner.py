@@ -161,7 +161,7 @@ class Precision(Callback):
 
     def after_pred(self): self.learn.pred = self.pred.float()
 
-# %% ../nbs/20_learner.ipynb #c9078a14
+# %% ../nbs/20_learner.ipynb #613df361
 class History(Callback):
     "Rows per epoch, a finer validation curve, and a clock that counts training only"
     order, _stateattrs = 60, ('epochs','curve','seconds') # after the Recorder; what `Resume` keeps
@@ -180,7 +180,7 @@ class History(Callback):
         if not self.training: return
         self.after_train(); self.before_train() # so that a state saved now knows all the seconds
         if not self.every or self.train_iter % self.every: return
-        acc = plain_accuracy(self.model, self.dls.valid)
+        acc = plain_accuracy(self.model, self.dls.valid, self.learn.precision.precision if hasattr(self.learn, 'precision') else 'auto')
         self.curve.append(dict(batch=self.train_iter, images=self.train_iter*self.dls.train.bs, seconds=round(self.seconds,2), accuracy=acc))
         self.model.train()
         self.before_train()
@@ -195,14 +195,15 @@ class History(Callback):
 @torch.no_grad()
 def plain_accuracy(
     model:nn.Module,
-    dl # a `TensorDL`
+    dl, # a `TensorDL`
+    precision:str='auto' # as for `autocast`
 )->float:
     "Accuracy over `dl`, without the learner"
     model.eval()
     right = n = 0
     for x, y in dl:
         x, y = x.as_subclass(torch.Tensor), y.as_subclass(torch.Tensor)
-        with autocast(x.device): pred = model(x.contiguous(memory_format=torch.channels_last)).argmax(1)
+        with autocast(x.device, precision): pred = model(x.contiguous(memory_format=torch.channels_last)).argmax(1)
         right, n = right + (pred == y).sum().item(), n + len(y)
     return right/n
 
