@@ -110,13 +110,15 @@ def points(
     text = f'{100*d["mean"]:+.2f} points' + ('' if d['low'] is None else f' ({100*d["low"]:+.2f} to {100*d["high"]:+.2f})')
     return text.replace('-', '−')
 
-# %% ../nbs/27_compare.ipynb #40d27ba7
+# %% ../nbs/27_compare.ipynb #aab543b9
 def result_table(
     records, # any records
+    base:str='', # name of the experiment that the others are compared with, seed by seed; default: none
     **columns # title -> key of `metrics`; default: accuracy
 )->pd.DataFrame: # a row per experiment: number of seeds, then each metric as text
     "Each experiment's metrics with their 95 % intervals, over its seeds"
     groups = {}
     for r in records: groups.setdefault(r.name, []).append(r)
     rows = {n:dict(seeds=len(rs), **{t:spread(rs, m) for t,m in (columns or dict(accuracy='accuracy')).items()}) for n,rs in groups.items()}
+    if base: rows = {n:dict(row, difference='' if n == base else points(difference(groups[n], groups.get(base, [])))) for n,row in rows.items()}
     return pd.DataFrame.from_dict(rows, orient='index')

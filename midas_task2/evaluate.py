@@ -250,22 +250,23 @@ def add_scores(
     rec.tables.update(vocab=list(s.vocab), confusion_matrix=cm, most_confused=most_confused(cm, s.vocab, 12))
     return pred
 
-# %% ../nbs/22_evaluate.ipynb #94489dc9
+# %% ../nbs/22_evaluate.ipynb #6c35d15d
 def train_recorded(
     rec:Record, # its `config` is the recipe, its `seed` that of the training; gets history, seconds
     train:ImageSet,
     valid:ImageSet, # what each epoch is measured on
     out:Path|str, # the output folder: keeps the state while it trains, and the checkpoint
     rendering:str, # a name in `RENDERINGS`
-    title:str='', # shown with each epoch's line; default: question and name
+    title:str='', # shown with each epoch's line; default: question, name and seed
+    keep:bool=True, # leave the checkpoint
     **kwargs # as `build_learner`
 )->tuple: # `Learner`, `Spec`
     "Train a network, and leave what happened in its record and its checkpoint in the output folder"
-    learn, history = train_learner(rec.config, train, valid, rec.seed, title=title or f'{rec.question} {rec.name}', state=work_folder(rec, out), **kwargs)
+    learn, history = train_learner(rec.config, train, valid, rec.seed, title=title or f'{rec.question} {rec.name}, seed {rec.seed}', state=work_folder(rec, out), **kwargs)
     rec.history, rec.metrics['train_seconds'] = history.epochs, round(history.seconds, 2)
     if history.curve: rec.tables['curve'] = history.curve
     spec = spec_of(rec, train, rendering)
-    save_checkpoint(network_folder(rec, out), learn.model, spec)
+    if keep: save_checkpoint(network_folder(rec, out), learn.model, spec)
     return learn, spec
 
 # %% ../nbs/22_evaluate.ipynb #8f77efa6

@@ -161,17 +161,16 @@ class Precision(Callback):
 
     def after_pred(self): self.learn.pred = self.pred.float()
 
-# %% ../nbs/20_learner.ipynb #613df361
+# %% ../nbs/20_learner.ipynb #cc210b21
 class History(Callback):
     "Rows per epoch, a finer validation curve, and a clock that counts training only"
     order, _stateattrs = 60, ('epochs','curve','seconds') # after the Recorder; what `Resume` keeps
     def __init__(self,
         every:int=0, # measure validation accuracy each so many batches; 0: only at the end of an epoch
         title:str='' # shown with each epoch's line on standard error; empty: say nothing
-    ): self.every, self.title = every, title
-
-    def before_fit(self):
-        self.epochs, self.curve, self.seconds = [], [], 0.
+    ):
+        self.every, self.title = every, title
+        self.epochs, self.curve, self.seconds = [], [], 0. # `fine_tune` is two fits, and one history
 
     def before_train(self): self.start = time.perf_counter()
     def after_train(self): self.seconds += time.perf_counter()-self.start
@@ -188,7 +187,7 @@ class History(Callback):
     def after_epoch(self):
         if len(self.recorder.log) < len(self.recorder.metric_names): return # an epoch that `Resume` skips
         row = dict(zip(self.recorder.metric_names[1:-1], (round(float(v),5) for v in self.recorder.log[1:])))
-        row = dict(epoch=self.epoch+1, **row, lr=float(self.opt.hypers[-1]['lr']), seconds=round(self.seconds,2))
+        row = dict(epoch=len(self.epochs)+1, **row, lr=float(self.opt.hypers[-1]['lr']), seconds=round(self.seconds,2))
         self.epochs.append(row)
         if self.title: say(f"{self.title}: epoch {row['epoch']}/{self.n_epoch}", *(f'{k} {v:.4f}' for k,v in row.items() if k not in ('epoch','lr','seconds')), f'{self.seconds:.0f}s')
 
@@ -300,7 +299,7 @@ def make_learner(
                     metrics=metrics, wd=wd, cbs=[Precision(precision), *(cbs or [])], model_dir=home()/'data'/'cache'/'learner')
     return learn.remove_cb(ProgressCallback)
 
-# %% ../nbs/20_learner.ipynb #3eafb4a2
+# %% ../nbs/20_learner.ipynb #e944a9c3
 def fit(
     learn:Learner,
     epochs:int,
@@ -308,16 +307,17 @@ def fit(
     title:str='', # shown with each epoch's line; empty: silent
     every:int=0, # batches between points of the finer curve; 0: none
     cbs=None, # callbacks for this fit only
-    schedule:str='fit_one_cycle', # 'fit_one_cycle' or 'fit_flat_cos'
+    schedule:str='fit_one_cycle', # or 'fit_flat_cos'; 'frozen': one cycle of the head alone; 'fine_tune': the head for an epoch, then all, the body at a hundredth of the rate (fastai)
     state:Path|str|None=None # a folder that keeps the state of this training, so that a killed run goes on; whoever names it deletes it
 )->History: # `.epochs`, `.curve`, `.seconds`
     "Train, and return what happened; the last epoch counts"
     history = History(every, title)
-    resume = [Resume(state)] if state else []
-    with learn.no_logging(): getattr(learn, schedule)(epochs, lr, cbs=[history, *(cbs or []), *resume])
+    resume = [Resume(state)] if state and schedule != 'fine_tune' else [] # a state belongs to one fit
+    if schedule == 'frozen': learn.freeze()
+    with learn.no_logging(): getattr(learn, dict(frozen='fit_one_cycle').get(schedule, schedule))(epochs, lr, cbs=[history, *(cbs or []), *resume])
     return history
 
-# %% ../nbs/20_learner.ipynb #881d61b9
+# %% ../nbs/20_learner.ipynb #260d60b6
 def _teacher(config):
     if not config.get('ema') or config.get('mixup') or config.get('cutmix'): raise InputError("settings: 'teach' needs 'ema', and neither mixup nor cutmix, for the teacher looks at single images")
     return MeanTeacher(**config['teach'])
@@ -345,7 +345,7 @@ def build_learner(
                         opt_func=optimizer(config.get('opt', 'adamw')))
 
 def train_learner(
-    config:dict, # as for `build_learner`, and `epochs`, `lr`; optional `every`
+    config:dict, # as for `build_learner`, and `epochs`, `lr`; optional `every`, `schedule`
     *args, # as `build_learner`
     title:str='', # shown with each epoch's line; empty: silent
     state:Path|str|None=None, # as for `fit`
@@ -353,4 +353,4 @@ def train_learner(
 )->tuple: # `Learner`, `History`
     "Build, then fit"
     learn = build_learner(config, *args, **kwargs)
-    return learn, fit(learn, config['epochs'], config['lr'], title, config.get('every', 0), state=state)
+    return learn, fit(learn, config['epochs'], config['lr'], title, config.get('every', 0), schedule=config.get('schedule', 'fit_one_cycle'), state=state)
