@@ -236,13 +236,13 @@ class Distill(Callback):
         self.learn.loss_grad = (1-self.weight)*self.loss_grad + self.weight*soft
         self.learn.loss = self.loss_grad.clone()
 
-# %% ../nbs/20_learner.ipynb #8d53e694
+# %% ../nbs/20_learner.ipynb #5f501341
 class MeanTeacher(Callback):
     "Learn from what the average network makes of the undistorted image and its given label together; needs `Average`"
     run_valid = False
     def __init__(self,
         T=None, # [C, C], `T[j, k]` = P(given k | true j); default: complementary, even
-        start:float=.3, # share of the training after which the teacher is asked
+        start:float=.7, # share of the training after which the teacher is asked; earlier, its mistakes are taught too
         weight:float=1. # of the teacher; the loss by the labels has the rest
     ): self.T, self.start, self.weight = T, start, weight
 

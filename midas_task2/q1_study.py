@@ -78,11 +78,11 @@ LADDER = { # row -> what it says, what differs
     'compact':('ours', {}),
 }
 
-# %% ../nbs/33_q1_study.ipynb #04823634
+# %% ../nbs/33_q1_study.ipynb #238b75df
 FINAL = dict(epochs=40, keep=True)
-HEADLINE = {'alone':('a drawing alone', {}), 'context':("knowing the writer's other drawings", dict(context=True))}
-DISTILLED = {'alone':('a drawing alone, by one network that learned from the three', dict(taught_by='alone', distill=dict(weight=.7, temperature=2.)))}
-CROP = {'crop':('cropped to its ink, wherever and however large it is', dict(rendering='ink_crop'))}
+HEADLINE = {'alone':('the page', {}), 'context':('the page by the average hand', dict(context=True))}
+DISTILLED = {'alone':('the page, learned from three networks', dict(taught_by='alone', distill=dict(weight=.7, temperature=2.)))}
+CROP = {'crop':('the crop to the ink', dict(rendering='ink_crop'))}
 
 # %% ../nbs/33_q1_study.ipynb #41ea1ea4
 GROUPS = dict(
@@ -144,7 +144,7 @@ def run_group(
     "Run what is not done of a group"
     return cross_validate(group_records(group, where, profile, only), where, out, workers, fresh=fresh)
 
-# %% ../nbs/33_q1_study.ipynb #eae16391
+# %% ../nbs/33_q1_study.ipynb #3c015f0b
 def ensemble(
     name:str, # of the row
     records, # finished cross-validations on the same folds
@@ -160,19 +160,24 @@ def ensemble(
         probs = np.mean([load_answers(m, out, len(s), _steadiest(m)) for m in records], axis=0)
         finish_answers(r, out, s, np.arange(len(s)), dict(last=probs))
         r.metrics.update({k:sum(m.metrics[k] for m in records) for k in ('params','train_seconds')}, macs=sum(_macs(m, _steadiest(m)) for m in records), networks=sum(_networks(m) for m in records))
+        r.tables['averaged'] = any(map(_averaged, records, r.config['variants']))
         r.tables['kinds'] = list(dict.fromkeys(k for m in records for k in m.tables.get('kinds', [m.tables['what']])))
         r.tables['what'] = f"{' and '.join(r.tables['kinds'])}: the mean of {r.metrics['networks']} networks"
     return newest(run_once(rec, out, work), out)
 
 def _steadiest(rec):
-    "Which answers to build on: those with test-time augmentation where there are any, but not of a crop, which moving and scaling leave as it is"
-    return 'tta' if 'tta' in rec.tables['variants'] and rec.config.get('rendering') != 'ink_crop' else 'last'
+    "Which answers to build on: those with test-time augmentation where there are any"
+    return 'tta' if 'tta' in rec.tables['variants'] else 'last'
 
 def _macs(rec, variant):
     "Multiply-adds to read one drawing"
     return rec.metrics['macs'] * (1+COPIES if variant == 'tta' else 1)
 
 def _networks(rec): return rec.metrics.get('networks', 1)
+
+def _averaged(rec, variant):
+    "Whether these answers are averaged over changed copies, or made of such"
+    return variant == 'tta' or rec.tables.get('averaged', False)
 
 def made_of(
     records # finished
@@ -255,7 +260,7 @@ def show_confused(
         titles += [f'{s.vocab[s.targets[i]]} as {s.vocab[pred[i]]}, {probs[i].max():.0%}' for i in shown] + ['']*(each-len(shown))
     return show_images(np.array(images), titles, each)
 
-# %% ../nbs/33_q1_study.ipynb #dac1b402
+# %% ../nbs/33_q1_study.ipynb #933aa6df
 BASES = dict(headline='alone', writers='alone', ablation='recipe', ladder='compact', sweeps='adamw-lr0.005') # row that the others are compared with
 
 def summarise(
@@ -280,9 +285,8 @@ def _rows(records, base, s):
     return [_one_row(*k, groups[k], right[k], right.get(_compared(*k, groups[k][0], base)), s) for k in order]
 
 def _compared(name, variant, rec, base):
-    "The row and variant that a row is compared with; None for the base itself"
-    built_on = rec.config.get('variants', [rec.config.get('variant', variant)]) # ensembles, hands; else the variant itself
-    return None if (name, variant) == (base, 'last') else (base, 'tta' if name != base and 'tta' in built_on else 'last')
+    "The row and variant that a row is compared with: what is averaged over copies, with what is; None for the base itself"
+    return None if (name, variant) == (base, 'last') else (base, 'tta' if name != base and _averaged(rec, variant) else 'last')
 
 def _one_row(name, variant, records, right, base, s):
     if base is None: base = np.full(len(s), np.nan)
@@ -306,7 +310,7 @@ def _share_right(records, variant, s):
     truth, reads = np.array(s.vocab, object)[s.targets], [read_by(r, variant) for r in records]
     return np.mean([np.where(read == '', np.nan, read == truth) for read in reads], axis=0)
 
-# %% ../nbs/33_q1_study.ipynb #42737784
+# %% ../nbs/33_q1_study.ipynb #2bde5e22
 def read_with_hand(
     rec:Record, # a finished cross-validation or ensemble
     where:dict, # from `resolve_data`
@@ -324,7 +328,7 @@ def read_with_hand(
         answers = {name:_weighed([logs, *told(n)], s, splits) for name,n in dict(last=None, **{f'known_{n}':n for n in KNOWN}).items()}
         finish_answers(r, out, s, np.arange(len(s)), answers)
         r.metrics.update({m:rec.metrics[m] for m in ('params','train_seconds')}, macs=_macs(rec, variant), networks=_networks(rec))
-        r.tables['what'] = f"{rec.tables['what']}, then the writer's size and place"
+        r.tables.update(what=f"{rec.tables['what']}, then the writer's size and place", averaged=_averaged(rec, variant))
     return newest(run_once(res, out, work), out)
 
 def _evidence(s, splits, hands, split, n):
@@ -342,7 +346,7 @@ def _weighed(terms, s, splits):
         res[held] = softmax(summed(w, held), axis=1)
     return res
 
-# %% ../nbs/33_q1_study.ipynb #a3bc1459
+# %% ../nbs/33_q1_study.ipynb #8d24ec94
 def read_unlabelled(
     rec:Record, # a finished cross-validation with `context` and `keep`
     where:dict, # from `resolve_data`
@@ -361,10 +365,10 @@ def read_unlabelled(
                 probs[held] = predict_probs(*net, average_hand(few, writer_offsets(hand, few, guessed)).images)
         finish_answers(r, out, s, np.arange(len(s)), dict(last=probs))
         r.metrics.update({m:rec.metrics[m] for m in ('params','train_seconds')}, macs=(passes+1)*rec.metrics['macs'])
-        r.tables['what'] = "knowing the writer's other drawings, but not what they are"
+        r.tables['what'] = 'the page by the average hand, as told from other drawings whose classes are not known'
     return newest(run_once(res, out, work), out)
 
-# %% ../nbs/33_q1_study.ipynb #0036f96f
+# %% ../nbs/33_q1_study.ipynb #b8c33cf9
 def conclude(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder that holds the cross-validations
@@ -407,7 +411,9 @@ def finished_records(
     out:Path|str, # the output folder
     profile:str='quick' # as for `group_records`
 )->list:
-    "The records of a group that are there; none where the drawings do not allow it"
+    "The records of a group that are there, their rows as they are called now; none where the drawings do not allow it"
     try: asked = group_records(group, where, profile)
     except InputError: return []
-    return [load_record(Path(out)/'records'/r.filename) for r in asked if finished(r, out)]
+    done = [(r, load_record(Path(out)/'records'/r.filename)) for r in asked if finished(r, out)]
+    for r, found in done: found.tables['what'] = r.tables['what']
+    return [found for _,found in done]

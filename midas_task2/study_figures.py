@@ -71,7 +71,7 @@ def _costs(rows):
     if worse: told.append(f"We expected the crop to the ink to cost most; what cost most is {min(worse, key=lambda r: r['difference'])['what']}.")
     return told
 
-# %% ../nbs/25_study_figures.ipynb #d2f79282
+# %% ../nbs/25_study_figures.ipynb #62fb8e1f
 def study_rows(
     rec, # a record of question 'answers' with the table `rows`
     variants=('last',) # which answers
@@ -103,7 +103,8 @@ def plot_ladder(
     for r in t.itertuples():
         ours = r.row.endswith('compact')
         ax.errorbar(r.macs/1e6, 100*r.accuracy, [[100*(r.accuracy-r.accuracy_low)], [100*(r.accuracy_high-r.accuracy)]], fmt='o', ms=6, lw=1, color=BLUE if ours else GREY)
-        ax.annotate(plain_text(r.row.split('-', 1)[-1]), (r.macs/1e6, 100*r.accuracy), xytext=(6,5), textcoords='offset points', fontsize=8, color=BLUE if ours else '#333333')
+        above = r.accuracy >= t.accuracy[np.isclose(t.macs, r.macs)].max() # of those that cost the same, the better one's name goes on top
+        ax.annotate(plain_text(r.row.split('-', 1)[-1]), (r.macs/1e6, 100*r.accuracy), xytext=(6,5 if above else -10), textcoords='offset points', fontsize=8, color=BLUE if ours else '#333333')
     ax.set_xscale('log')
     ax.set(xlabel='multiply-adds per image (millions)', ylabel='accuracy (%)')
     return ax
