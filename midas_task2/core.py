@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LIBRARIES', 'JSON_LIMIT', 'InputError', 'Missing', 'Skipped', 'say', 'one_line', 'checkout', 'home', 'released',
            'atomic_path', 'write_text', 'locked', 'digest_arrays', 'digest_json', 'check_seed', 'seed_everything',
-           'one_thread_in_tests', 'pick_device', 'room', 'spread', 'code_version', 'peak_memory', 'environment',
+           'one_thread_in_tests', 'pick_device', 'room', 'in_processes', 'code_version', 'peak_memory', 'environment',
            'read_json', 'load_json', 'Record', 'save_record', 'load_record', 'load_records', 'work_folder',
            'network_folder', 'run_once', 'command_line', 'find_network', 'plain_text', 'save_figure']
 
@@ -200,7 +200,7 @@ def pick_device(
     import torch
     return torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
-# %% ../nbs/00_core.ipynb #4df0e9c6
+# %% ../nbs/00_core.ipynb #081a1fbb
 def room()->int: # processes
     "How many trainings fit at a time: one per core, 2 GiB for each; one where there is a GPU"
     import torch
@@ -210,7 +210,7 @@ def room()->int: # processes
     except (AttributeError, ValueError, OSError): memory = 8*2**30
     return max(1, min(cpu_count(), memory//2**31))
 
-def spread(
+def in_processes(
     calls, # functions without arguments that can be pickled, such as `functools.partial`
     workers:int=0 # processes; 0: as `room` says; 1: this one, with all its threads
 ): # yields what they return, in the order in which they end

@@ -6,7 +6,7 @@
 __all__ = ['FOLDS', 'KNOWN', 'fold_splits', 'which_folds', 'fold_networks', 'prepare', 'train_fold', 'finished', 'with_context',
            'cross_validate', 'forget', 'finish_answers', 'save_answers', 'load_answers', 'clustered_mean', 'read_by']
 
-# %% ../nbs/24_crossval.ipynb #6992029a
+# %% ../nbs/24_crossval.ipynb #777b7eef
 import io, json, math, shutil, time, zipfile
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ import torch
 from scipy import stats
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .core import InputError, Missing, Record, atomic_path, code_version, load_record, locked, network_folder, peak_memory, run_once, spread, work_folder
+from .core import InputError, Missing, Record, atomic_path, code_version, load_record, locked, network_folder, peak_memory, run_once, in_processes, work_folder
 from .datasets import ImageSet, load_set, stratified_folds, writer_folds
 from .evaluate import add_scores, predict_probs, predict_views, scores, spec_of
 from .learner import train_learner
@@ -146,7 +146,7 @@ def with_context(
     seen = lambda n: average_hand(held, writer_offsets(hand, held, known, n)).images
     return average_hand(train, writer_offsets(hand, train, train)), dict(last=seen(None), **{f'known_{n}':seen(n) for n in KNOWN})
 
-# %% ../nbs/24_crossval.ipynb #9057003d
+# %% ../nbs/24_crossval.ipynb #accecb9d
 def cross_validate(
     records, # from `prepare`
     where:dict, # from `resolve_data`
@@ -159,7 +159,7 @@ def cross_validate(
     if fresh:
         for r in records: forget(r, out)
     left = {r.id:{k for k in which_folds(r) if _read_fold(_fold_file(r, out, k)) is None} for r in records if not finished(r, out)}
-    for id, k in spread([partial(_tell, r, where, out, k, device) for r in records for k in sorted(left.get(r.id, ()))], workers):
+    for id, k in in_processes([partial(_tell, r, where, out, k, device) for r in records for k in sorted(left.get(r.id, ()))], workers):
         left[id].discard(k)
         if not left[id]: _finish(next(r for r in records if r.id == id), where, out, device) # a record appears as soon as its last fold is there
     return [_finish(r, where, out, device) for r in records]

@@ -7,7 +7,7 @@ __all__ = ['RECIPE', 'STRONG', 'MILD', 'ABLATION', 'SWEEPS', 'LADDER', 'FINAL', 
            'BASES', 'group_records', 'run_group', 'ensemble', 'made_of', 'newest', 'look_closer', 'show_confused',
            'summarise', 'read_with_hand', 'read_unlabelled', 'conclude', 'finished_records']
 
-# %% ../nbs/33_q1_study.ipynb #a0d725fe
+# %% ../nbs/33_q1_study.ipynb #b11df6d4
 import glob
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from scipy import optimize
 from scipy.special import logsumexp, softmax
 
+from .compare import grouped
 from .core import InputError, Record, load_record, run_once, save_figure
 from .crossval import FOLDS, KNOWN, clustered_mean, cross_validate, finish_answers, finished, fold_networks, fold_splits, load_answers, prepare, read_by, which_folds
 from .datasets import ImageSet, load_set
@@ -368,7 +369,7 @@ def read_unlabelled(
         r.tables['what'] = 'the page by the average hand, as told from other drawings whose classes are not known'
     return newest(run_once(res, out, work), out)
 
-# %% ../nbs/33_q1_study.ipynb #b8c33cf9
+# %% ../nbs/33_q1_study.ipynb #43c62867
 def conclude(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder that holds the cross-validations
@@ -380,15 +381,15 @@ def conclude(
     for g in ('headline', 'writers'):
         done[g] += _pairs(g, done[g], where, out)
         done[g] += _informed(done[g], where, out)
-        done[g] += [e for name, rs in _by(done[g], 'name').items() if len(rs) > 1 for e in _together(name, rs, where, out)]
+        done[g] += [e for name, rs in grouped(done[g]).items() if len(rs) > 1 for e in _together(name, rs, where, out)]
     recs = [summarise(g, rs, where, out) for g,rs in done.items() if rs]
-    firsts = {**_by(done['headline'], 'name'), **_by(done['writers'], 'name')}
+    firsts = grouped(done['headline'] + done['writers'])
     return recs + [look_closer(rs[0], where, out) for rs in firsts.values()]
 
 def _pairs(group, records, where, out):
     "Per seed, the network that sees the page and the one that sees the crop, together"
     seen = [r for r in records if r.name.endswith(('-alone', '-crop')) and not r.config.get('teachers')]
-    return [ensemble(f'{group}-pair', rs, where, out) for rs in _by(seen, 'seed').values() if len(rs) == 2]
+    return [ensemble(f'{group}-pair', rs, where, out) for rs in grouped(seen, 'seed').values() if len(rs) == 2]
 
 def _informed(records, where, out):
     "What knowing the writer's other drawings adds to finished cross-validations, without training"
@@ -399,11 +400,6 @@ def _together(name, records, where, out):
     if name.endswith('hand'): return []
     both = ensemble(f'{name}-ensemble', records, where, out)
     return [both] if name.endswith('unlabelled') else [both, read_with_hand(both, where, out)]
-
-def _by(records, field):
-    groups = {}
-    for r in records: groups.setdefault(getattr(r, field), []).append(r)
-    return groups
 
 def finished_records(
     group:str, # a key of `GROUPS`

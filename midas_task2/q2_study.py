@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['SIZES', 'WAYS', 'ROWS', 'budget', 'transfer', 'transfer_table', 'plot_transfer', 'transfer_answer']
 
-# %% ../nbs/35_q2_study.ipynb #69bdbb18
+# %% ../nbs/35_q2_study.ipynb #9864bc18
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from .compare import by_name, difference, points
-from .core import spread
+from .core import in_processes
 from .evaluate import mean_interval
 from .q2 import CONFIG, PARENTS, run_mnist, run_pretrain
 
@@ -28,22 +28,22 @@ def budget(
     bs = 16 if n <= 100 else 32 if n <= 300 else 64 if n <= 1000 else 128
     return dict(n=n, bs=bs, lr=5e-3*(bs/128)**.5, every=0, epochs=6 if n == 10_000 else 4, total=100*bs if n < 10_000 else 0)
 
-# %% ../nbs/35_q2_study.ipynb #7e470b0d
+# %% ../nbs/35_q2_study.ipynb #0fe7072e
 def transfer(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder
     profile:str='quick', # 'smoke': one epoch of the two smallest draws
     seeds:int=5, # from 0
-    workers:int=0, # as for `spread`
+    workers:int=0, # as for `in_processes`
     fresh:bool=False # run even what is there
 )->list: # records
     "Pretrain, then train on every draw from every start in every way"
     same, sizes = dict(where=where, out=out, profile=profile, fresh=fresh), SIZES[:2] if profile == 'smoke' else SIZES
     brief = dict(pretrain=dict(CONFIG['pretrain'], epochs=1)) if profile == 'smoke' else {}
-    starts = list(spread([partial(run_pretrain, seed=s, classes=c, **brief, **same) for s in range(seeds) for c in PARENTS], workers))
+    starts = list(in_processes([partial(run_pretrain, seed=s, classes=c, **brief, **same) for s in range(seeds) for c in PARENTS], workers))
     calls = [partial(run_mnist, start, seed=s, name=f'{start}-{way}-{n}', keep=False, schedule=WAYS[way], **(budget(n) | (dict(epochs=1, total=0) if profile == 'smoke' else {})), **same)
              for n in sizes for s in range(seeds) for start,way in ROWS]
-    return starts + list(spread(calls, workers))
+    return starts + list(in_processes(calls, workers))
 
 # %% ../nbs/35_q2_study.ipynb #2e4b5d71
 def transfer_table(

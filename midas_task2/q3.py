@@ -75,14 +75,14 @@ def show_difference(
     for ax in axs.flat: ax.set_xticks([]); ax.set_yticks([])
     return fig
 
-# %% ../nbs/32_q3.ipynb #7a9b5ca7
+# %% ../nbs/32_q3.ipynb #45bd2e0b
 CONFIG = dict(model='compact', bs=128, lr=2e-3, wd=.01, held_out=1/12,
               augment=dict(rotate=10, shear=.1, scale=.1, shift=.07, elastic=0, stroke=.2))
 METHODS = dict(plain=dict(loss='ce', epochs=5), scl_nl=dict(loss='scl_nl', epochs=15), oracle=dict(loss='ce', epochs=2))
 PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=2), oracle=dict(epochs=1)), quick={}, full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=30), oracle=dict(epochs=10)))
 SMALL = dict(plain=dict(epochs=10, bs=32), scl_nl=dict(epochs=20, bs=32), oracle=dict(epochs=5, bs=32)) # the embedded stand-in has 1,437 images
 STARTS = ('scratch', 'q1')
-PARENTS = dict(q1=dict(question='q1', name='compact'), digits=dict(question='q2', name='pretrain')) # start -> whose body
+PARENTS = dict(q1=dict(question='q1'), digits=dict(question='q2', name='pretrain')) # start -> whose body; Q1's rows are called by their network
 
 def q3_config(
     method:str, # a key of `METHODS`
@@ -118,7 +118,7 @@ def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
-# %% ../nbs/32_q3.ipynb #b95d4d0a
+# %% ../nbs/32_q3.ipynb #e3d4e774
 def run_method(
     method:str, # a key of `METHODS`
     start:str, # 'scratch' or a key of `PARENTS`
@@ -134,7 +134,7 @@ def run_method(
 )->Record:
     "Train on mnistTask3 by one method from one start, test on MNIST"
     config = q3_config(method, where, profile, **changes)
-    body, _, begun = load_start(out, **PARENTS[start], seed=seed, kind=where['kind'], profile=profile) if start != 'scratch' else (None, None, dict(start='random'))
+    body, _, begun = load_start(out, **{'name':config['model'], **PARENTS[start]}, seed=seed, kind=where['kind'], profile=profile) if start != 'scratch' else (None, None, dict(start='random'))
     config.update(begun)
     train, valid, test, data = _parts(where, out, config, method, seed, profile, device)
     rec = Record('q3', name or f'{method}-{start}', config, data, seed, where['kind'], profile)

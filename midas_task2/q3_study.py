@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['ZOO', 'MLP', 'CNN', 'GROUPS', 'run_group', 'loss_table']
 
-# %% ../nbs/36_q3_study.ipynb #f9728d0a
+# %% ../nbs/36_q3_study.ipynb #2d38271b
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from .compare import by_name, result_table
-from .core import InputError, spread
+from .core import InputError, in_processes
 from .q3 import run_method
 
-# %% ../nbs/36_q3_study.ipynb #1a204ff1
+# %% ../nbs/36_q3_study.ipynb #ffae535a
 ZOO = ('scl_nl', 'pc', 'forward', 'ure', 'nn', 'ga', 'scl_exp', 'exp', 'log', 'dm', 'l_w', 'op', 'op_w')
 MLP = dict(model='mlp', augment=None, bs=256, lr=1e-3, wd=1e-4, epochs=30)
 CNN = dict(model_args=dict(widths=[16,32,64,64]), epochs=5)
@@ -29,7 +29,7 @@ def run_group(
     out:Path|str, # the output folder
     profile:str='quick', # 'smoke': one epoch, one seed
     only=None, # names of rows; default: all
-    workers:int=0, # as for `spread`
+    workers:int=0, # as for `in_processes`
     fresh:bool=False # run even what is there
 )->list: # records
     "Run what is not done of a group; raises `InputError` for a name that is not there"
@@ -38,7 +38,7 @@ def run_group(
     if unknown := set(only or ()) - set(rows): raise InputError(f"row '{min(unknown)}' is not known in {group}; choose from {', '.join(rows)}")
     calls = [partial(run_method, method, start, where, out, seed=s, profile=profile, fresh=fresh, name=name, keep=False, **(changes | dict(epochs=1) if brief else changes))
              for s in range(1 if brief else GROUPS[group]['seeds']) for name,(method,start,changes) in rows.items() if not only or name in only]
-    return list(spread(calls, workers))
+    return list(in_processes(calls, workers))
 
 # %% ../nbs/36_q3_study.ipynb #b7a93a15
 def loss_table(
