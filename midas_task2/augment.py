@@ -43,15 +43,21 @@ def elastic_field(
     coarse = torch.randn(len(x), 2, *points, device=x.device) * strength * 2
     return F.interpolate(coarse, size=x.shape[-2:], mode='bicubic', align_corners=True).permute(0,2,3,1)
 
-# %% ../nbs/11_augment.ipynb #8adcc168
+# %% ../nbs/11_augment.ipynb #41c33a76
 def stroke_width(
     x:Tensor, # float [B, C, H, W], ink bright
     t:Tensor # float [B] in [-1, 1]: -1 is fully eroded, 0 unchanged, 1 fully dilated by one pixel
 )->Tensor:
     "Blend each image with its 3x3 maximum (thicker) or minimum (thinner)"
     t = t.view(-1,1,1,1)
-    thick, thin = F.max_pool2d(x, 3, 1, 1), -F.max_pool2d(-x, 3, 1, 1)
+    thick, thin = _extreme(x, torch.maximum, -torch.inf), _extreme(x, torch.minimum, torch.inf)
     return x + t.clamp(min=0)*(thick-x) - t.clamp(max=0)*(thin-x)
+
+def _extreme(x, f, outside):
+    "The 3x3 extreme of each pixel's neighbourhood, rows first; on a CPU six times as fast as `max_pool2d`, which keeps indices"
+    x = F.pad(x, (1,1,1,1), value=outside)
+    rows = f(f(x[...,:-2], x[...,1:-1]), x[...,2:])
+    return f(f(rows[...,:-2,:], rows[...,1:-1,:]), rows[...,2:,:])
 
 # %% ../nbs/11_augment.ipynb #f4ac6389
 def random_hands(

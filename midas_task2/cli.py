@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['PROFILE_NAMES', 'MNIST_STUDY', 'COMMANDS', 'data_status', 'data_import', 'data_fetch', 'explore', 'q1', 'q2', 'q3',
-           'tsne', 'study', 'release', 'report', 'run', 'evaluate', 'predict', 'diagnose', 'relabel', 'usage', 'main']
+           'tsne', 'study', 'release', 'report', 'run', 'evaluate', 'predict', 'diagnose', 'relabel', 'bench', 'usage',
+           'main']
 
-# %% ../nbs/41_cli.ipynb #9a8ae86c
+# %% ../nbs/41_cli.ipynb #8f7289b2
 import os, signal, sys, threading, warnings
 from contextlib import contextmanager
+from functools import partial
 from json import dumps
 from pathlib import Path
 
@@ -103,7 +105,7 @@ def data_fetch(
 def _show_kept(found, json):
     _show({n:str(p) for n,p in found.items()}, json, '\n'.join(f'{n}: verified, kept as {p}' for n,p in found.items()))
 
-# %% ../nbs/41_cli.ipynb #c859d9c8
+# %% ../nbs/41_cli.ipynb #af8df6a7
 @delegates(_experiment, but=['seed','seeds','labels'])
 def explore(**kwargs):
     "Statistics, sample grids, sizes and writers of each data set"
@@ -113,7 +115,7 @@ def explore(**kwargs):
 @delegates(_experiment, but=['labels'])
 def q1(
     data:str='auto', # as for `run`, or your own drawings: a zip or folder of class folders
-    model:str='compact', # compact, baseline, mlp, cnn_pool, cnn_transformer, alexnet, vgg11_bn, resnet18, resnet34, resnet50
+    model:str='compact', # compact, lean, baseline, mlp, cnn_pool, cnn_transformer, alexnet, vgg11_bn, resnet18, resnet34, resnet50
     split:str='stratified', # or writer: nobody's drawings on both sides
     labels:str='', # with your own drawings: a CSV file with the columns file and label; default: the folders' names
     epochs:int=None, # default: what the profile says
@@ -143,9 +145,9 @@ def tsne(**kwargs):
     from midas_task2.embed import tsne_records
     return _experiment(tsne_records, ('drawings','mnist_test'), **kwargs)
 
-# %% ../nbs/41_cli.ipynb #004033a0
+# %% ../nbs/41_cli.ipynb #a3f7dd7c
 def study(
-    groups:Param('what to run: headline, writers, distilled, robust, ablation, ladder, sweeps (Q1); transfer (Q2); losses_mlp, losses_cnn (Q3); default: all of Q1', str, nargs='*', opt=False)=None, # what to run; default: all of Q1
+    groups:Param('what to run: headline, writers, distilled, robust, large, ablation, ladder, sweeps (Q1); transfer (Q2); verdicts, losses_mlp, losses_cnn (Q3); default: all of Q1', str, nargs='*', opt=False)=None, # what to run; default: all of Q1
     data:str='auto', # as for `run`
     out:str='', # output folder; default: `reports/q1-study`, and `reports/mnist-study` for Q2 and Q3
     profile:str='quick', # quick, or smoke: one epoch, to see that it runs
@@ -177,17 +179,19 @@ def _study_place(out, data, profile, roles=('drawings',), place='q1-study'):
     if not out and (where['kind'], profile) != ('real', 'quick'): raise InputError('a study of other data or profile than the real and quick needs --out FOLDER')
     return out or home()/'reports'/place, where
 
-MNIST_STUDY = ('transfer', 'losses_mlp', 'losses_cnn')
+MNIST_STUDY = ('transfer', 'verdicts', 'losses_mlp', 'losses_cnn')
 
 def _study_mnist(groups, data, out, profile, rows, workers, fresh, json):
     from midas_task2.compare import result_table
     from midas_task2.q2_study import transfer
     from midas_task2.q3_study import run_group
+    from midas_task2.verdicts import errors_table, run_verdicts
     if rows and groups == ['transfer']: raise InputError(f'--rows {rows}: transfer has none')
     out, where = _study_place(out, data, profile, ('drawings', 'mnist_train', 'mnist_test', 'task3'), 'mnist-study')
-    same = dict(profile=profile, workers=workers, fresh=fresh)
-    recs = [r for g in groups for r in (transfer(where, out, **same) if g == 'transfer' else run_group(g, where, out, only=rows.split(',') if rows else None, **same))]
-    _show(_summary(recs), json, result_table(recs).to_string())
+    same, only = dict(where=where, out=out, profile=profile, workers=workers, fresh=fresh), rows.split(',') if rows else None
+    done = {g:transfer(**same) if g == 'transfer' else run_verdicts(only=only, **same) if g == 'verdicts' else run_group(g, only=only, **same) for g in groups}
+    recs = [r for rs in done.values() for r in rs]
+    _show(_summary(recs), json, '\n\n'.join((errors_table if g == 'verdicts' else result_table)(rs).to_string() for g,rs in done.items()))
     return recs
 
 # %% ../nbs/41_cli.ipynb #14f1b190
@@ -229,7 +233,7 @@ def report(
     _show(dict(report=str(path)), json, f'report: {path}')
     return path
 
-# %% ../nbs/41_cli.ipynb #70da34b6
+# %% ../nbs/41_cli.ipynb #54c349d7
 @delegates(_experiment, but=['labels'])
 def run(
     data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
@@ -239,11 +243,13 @@ def run(
 ):
     "Everything: the data, Q1, Q2, Q3, t-SNE, then the report"
     import contextlib, io, time
+    from midas_task2.q3 import CONFIG as Q3
     _check_profile(kwargs.get('profile', 'quick')); _seeds(kwargs.get('seed', 42), seeds)
     start, data = time.perf_counter(), _all_or_embedded(data)
     with contextlib.redirect_stdout(io.StringIO()): # each part's own result; the whole is shown below
         recs = explore(data=data, **{k:v for k,v in kwargs.items() if k != 'seed'})
-        for part in (q1, q2, q3): recs += part(data=data, seeds=seeds, **kwargs)
+        # Q3 starts from Q1's network in its own architecture; the larger one comes last, since `predict --model OUT` takes the newest
+        for part in (partial(q1, model=Q3['model']), q1, q2, q3): recs += part(data=data, seeds=seeds, **kwargs)
         recs += tsne(data=data, **kwargs)
         path = report(kwargs.get('out', ''), recs[0].kind, kwargs.get('profile', 'quick'))
     seconds, peak = time.perf_counter()-start, peak_memory()
@@ -364,8 +370,26 @@ def relabel(
     _show(dict(audit.diagnosis, n=len(s), changed=changed, out=out), json, f'{_diagnosis_text(audit.diagnosis)}\n{changed:,} of {len(s):,} labels changed: {out}')
     return audit
 
-# %% ../nbs/41_cli.ipynb #380b99af
-COMMANDS = {'run':run, 'q1':q1, 'q2':q2, 'q3':q3, 'study':study, 'release':release, 'explore':explore, 'tsne':tsne, 'report':report, 'evaluate':evaluate, 'predict':predict, 'diagnose':diagnose, 'relabel':relabel,
+# %% ../nbs/41_cli.ipynb #96815c95
+def bench(
+    data:str='auto', # as for `run`
+    out:str='', # output folder; default: `reports/mnist-study`, for real data
+    rounds:int=5, # each trains every contestant once
+    usual:int=1280, # images for the usual way in each round; 0: leave it out
+    seeds:int=3, # of the table that takes one part of our recipe away at a time; 0: leave it out
+    fresh:bool=False, # run again what was done already
+    json:bool=False # print JSON
+):
+    "MNIST in one epoch, in seconds: our recipe, a hand-written rival and what fastai users write, in turns"
+    for name, value, least in (('rounds', rounds, 1), ('usual', usual, 0), ('seeds', seeds, 0)):
+        if value < least: raise InputError(f'--{name} {value}: give {least} or more')
+    from midas_task2.bench import race, race_lines, steps, steps_table
+    out, where = _study_place(out, data, 'quick', ('mnist_train', 'mnist_test'), 'mnist-study')
+    rec, parts = race(where, out, rounds, usual, fresh=fresh), steps(where, out, seeds, fresh=fresh)
+    _show(_summary([rec, *parts]), json, '\n\n'.join([race_lines(rec), *([steps_table(parts).to_string()] if parts else [])]))
+    return [rec, *parts]
+
+COMMANDS = {'run':run, 'q1':q1, 'q2':q2, 'q3':q3, 'study':study, 'bench':bench, 'release':release, 'explore':explore, 'tsne':tsne, 'report':report, 'evaluate':evaluate, 'predict':predict, 'diagnose':diagnose, 'relabel':relabel,
             'data status':data_status, 'data import':data_import, 'data fetch':data_fetch}
 
 def usage(

@@ -304,11 +304,11 @@ def _typed(value, f):
     if not good: raise TypeError(f'{f.name} is no {f.type.__name__}')
     return float(value) if f.type is float else value
 
-# %% ../nbs/00_core.ipynb #2a8847a0
+# %% ../nbs/00_core.ipynb #fa98650c
 @dataclass
 class Record:
     "What was run, on what, and what came out"
-    question:str # 'data', 'q1', 'q2', 'q3' or 'tsne'
+    question:str # 'data', 'q1', 'q2', 'q3', 'tsne', 'folds', 'answers' or 'bench'
     name:str # which row: 'compact', 'pretrained', 'scl_nl-scratch'...
     config:dict # everything that was chosen
     data:dict # per role: `name`, `digest`, `n`
@@ -432,7 +432,7 @@ def command_line()->str:
     "The command this process was started with, without folders of this machine"
     return one_line(' '.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
 
-# %% ../nbs/00_core.ipynb #80ec5117
+# %% ../nbs/00_core.ipynb #2317a952
 def find_network(
     out:Path|str, # the output folder
     **where # fields of the record, e.g. `question='q1'`, `name='compact'`, `seed=42`
@@ -441,7 +441,8 @@ def find_network(
     for rec in reversed(load_records(out, **where)):
         if ((folder := network_folder(rec, out))/'model.json').exists(): return folder
     wanted = ', '.join(f'{k} {v}' for k,v in where.items())
-    raise Missing(f"{out}: holds no trained network of {wanted}; train it first, e.g. with `midas_task2 {where.get('question', 'run')}`")
+    command = f"{where.get('question', 'run')}" + (f" --model {where['name']}" if where.get('question') == 'q1' and 'name' in where else '')
+    raise Missing(f"{out}: holds no trained network of {wanted}; train it first, e.g. with `midas_task2 {command}`")
 
 # %% ../nbs/00_core.ipynb #d91f53a7
 def plain_text(

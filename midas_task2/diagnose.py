@@ -94,7 +94,7 @@ def kind_alone(
     if max(top['z'], -low['z']) < Z: return 'random', counts
     return 'complementary' if hole else _mostly_right(counts), counts
 
-# %% ../nbs/14_diagnose.ipynb #7cef52b8
+# %% ../nbs/14_diagnose.ipynb #9b18a6ad
 def kind_with_reference(
     q:np.ndarray, # float [N, C], as for `kind_alone`
     given:np.ndarray, # int [N]
@@ -110,14 +110,19 @@ def kind_with_reference(
     hole = kind == 'complementary'
     named, sure = _names(q.argmin(1) if hole else q.argmax(1), reference, C)
     if hole: return kind, counts[np.argsort(named)]
-    return ('permuted', counts[np.argsort(named)]) if sure else (kind, counts)
+    if not sure: return kind, counts
+    counts = counts[np.argsort(named)]
+    top, own = counts.max(1), np.diag(counts)
+    # where two names are near, as in pairs, the network may have taken the wrong one for the class, and labels still mostly carry the right one
+    return 'permuted' if (top-own > Z*np.sqrt(top+own)).any() else _mostly_right(counts), counts
 
 def _names(z, reference, C):
-    "The one-to-one naming of latent classes on which the reference agrees most; and whether it surely takes some class for another than its label says"
+    "The one-to-one naming of latent classes on which the reference agrees most; and whether it surely, and mostly, takes some class for another than its label says"
     seen = transition_matrix(z, reference, C, normalise=False)
     named = linear_sum_assignment(-seen)[1]
     other, own = seen[np.arange(C), named], np.diag(seen)
-    return named, bool(((other-own) > Z*np.sqrt(other+own)).any())
+    sure = (other-own > Z*np.sqrt(other+own)) & (2*other > seen.sum(1)) & (2*other > seen.sum(0)[named]) # a poor reader has favourites, but rarely one for most of one class and little else
+    return named, bool(sure.any())
 
 # %% ../nbs/14_diagnose.ipynb #673609be
 def diagnose_labels(

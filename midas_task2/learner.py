@@ -261,7 +261,7 @@ class MeanTeacher(Callback):
         if before is None: return self.xb[0]
         return norm.encodes(TensorImageBW(before.before)).as_subclass(torch.Tensor).contiguous(memory_format=torch.channels_last)
 
-# %% ../nbs/20_learner.ipynb #bd27c378
+# %% ../nbs/20_learner.ipynb #6a8c136c
 def _no_momentum(make):
     "An optimizer without momentum, whose parameter groups hold a number of that name for the one-cycle schedule to move"
     def made(params, **kwargs):
@@ -274,11 +274,12 @@ OPTIMIZERS = dict(adamw=partial(torch.optim.AdamW, fused=True), adam=partial(tor
                   adagrad=_no_momentum(torch.optim.Adagrad), adadelta=_no_momentum(torch.optim.Adadelta))
 
 def optimizer(
-    name:str # a key of `OPTIMIZERS`
+    name:str, # a key of `OPTIMIZERS`
+    **kwargs # its other arguments, as PyTorch calls them
 ): # what fastai's `Learner` takes as `opt_func`
     "One of PyTorch's optimizers; raises `InputError` for a name that is not there"
     if name not in OPTIMIZERS: raise InputError(f"optimizer '{name}' is not known; choose one of {', '.join(OPTIMIZERS)}")
-    return partial(OptimWrapper, opt=OPTIMIZERS[name])
+    return partial(OptimWrapper, opt=partial(OPTIMIZERS[name], **kwargs))
 
 adamw = optimizer('adamw')
 
@@ -317,13 +318,13 @@ def fit(
     with learn.no_logging(): getattr(learn, dict(frozen='fit_one_cycle').get(schedule, schedule))(epochs, lr, cbs=[history, *(cbs or []), *resume])
     return history
 
-# %% ../nbs/20_learner.ipynb #260d60b6
+# %% ../nbs/20_learner.ipynb #9d45bb74
 def _teacher(config):
     if not config.get('ema') or config.get('mixup') or config.get('cutmix'): raise InputError("settings: 'teach' needs 'ema', and neither mixup nor cutmix, for the teacher looks at single images")
     return MeanTeacher(**config['teach'])
 
 def build_learner(
-    config:dict, # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `smoothing`, `mixup`, `cutmix`, `ema`, `teach`
+    config:dict, # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `opt_args`, `precision`, `smoothing`, `mixup`, `cutmix`, `ema`, `teach`
     train:ImageSet,
     valid:ImageSet,
     seed:int=0, # of initial weights, batches and augmentation
@@ -341,8 +342,8 @@ def build_learner(
     cbs = [cb(config[k]) for k,cb in dict(mixup=MixUp, cutmix=CutMix, ema=Average).items() if config.get(k)]
     if config.get('teach') is not None: cbs.append(_teacher(config))
     if teachers: cbs.append(Distill([t.to(dls.device).eval() for t in teachers], **config.get('distill', {})))
-    return make_learner(dls, model, loss or CrossEntropyLossFlat(label_smoothing=config.get('smoothing', 0.)), metrics=metrics, wd=config['wd'], cbs=cbs,
-                        opt_func=optimizer(config.get('opt', 'adamw')))
+    return make_learner(dls, model, loss or CrossEntropyLossFlat(label_smoothing=config.get('smoothing', 0.)), config.get('precision', 'auto'), metrics=metrics, wd=config['wd'], cbs=cbs,
+                        opt_func=optimizer(config.get('opt', 'adamw'), **config.get('opt_args', {})))
 
 def train_learner(
     config:dict, # as for `build_learner`, and `epochs`, `lr`; optional `every`, `schedule`

@@ -17,9 +17,9 @@ from .datasets import ImageSet, balanced_subset, load_set, stratified_split
 from .evaluate import add_scores, predict_probs, train_recorded
 from .glyphs import VOCAB
 
-# %% ../nbs/31_q2.ipynb #93a0ed1f
+# %% ../nbs/31_q2.ipynb #030290fb
 DIGITS = VOCAB[:10]
-CONFIG = dict(model='compact', epochs=4, bs=128, lr=5e-3, wd=.02, every=20,
+CONFIG = dict(model='lean', epochs=8, bs=128, lr=1e-2, wd=.02, smoothing=.1, every=20,
               augment=dict(rotate=10, shear=.15, scale=.1, shift=.07, elastic=0, stroke=.25),
               pretrain=dict(epochs=40, bs=32, lr=5e-3, wd=.05, augment=dict(rotate=10, shear=.2, scale=.1, shift=.07, elastic=.015, stroke=.4)))
 PROFILES = dict(smoke=dict(epochs=1, pretrain=dict(CONFIG['pretrain'], epochs=10)), quick={}, full=dict(epochs=15))
