@@ -23,7 +23,7 @@ from .datasets import ImageSet, load_set
 from .evaluate import mean_interval
 from .learner import plain_accuracy, train_learner
 
-# %% ../nbs/29_bench.ipynb #c7ed6898
+# %% ../nbs/29_bench.ipynb #f747d266
 FAST = dict(model='lean', model_args=dict(p=0.), epochs=1, bs=192, lr=.02, wd=.01, opt_args=dict(betas=[.9,.95]), smoothing=.1, augment=None)
 
 def train_ours(
@@ -62,7 +62,7 @@ def train_rival(
     with torch.no_grad(): pred = torch.cat([net(b).argmax(1) for b in _floats(test).split(1000)])
     return float((pred.numpy() == test.targets).mean()), seconds
 
-def _floats(s): return torch.as_tensor(s.images)[:,None].float()/255
+def _floats(s): return torch.from_numpy(s.images[:,None].astype(np.float32))/255
 
 def time_usual(
     train:ImageSet,

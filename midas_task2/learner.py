@@ -41,7 +41,7 @@ from .losses import posterior
 from .models import create_model, load_body, splitter
 from .resume import Resume
 
-# %% ../nbs/20_learner.ipynb #1ad54a72
+# %% ../nbs/20_learner.ipynb #01061063
 class TensorSet:
     "An `ImageSet` as tensors: items `(image, target)` and batches of them"
     def __init__(self,
@@ -50,7 +50,7 @@ class TensorSet:
         vocab:list, # class names
         split_idx:int # 0 for training, 1 for validation
     ):
-        self.x, self.y = torch.as_tensor(images)[:,None], torch.as_tensor(targets)
+        self.x, self.y = (torch.as_tensor(np.require(a, requirements='W')) for a in (images[:,None], targets)) # a cached set is read-only, which PyTorch does not know
         # a plain list would mean "one vocabulary per target" to `Interpretation`
         self.vocab, self.split_idx, self.items = CategoryMap(list(vocab), sort=False), split_idx, range(len(targets))
 

@@ -117,8 +117,8 @@ def fake_study()->list:
     changes = [dict(change=c, page_accuracy=.9, crop_accuracy=.8, both_accuracy=.9) for c in ('unchanged','right_10')]
     return [made('headline', dict(title='The headline', base='headline-alone', rows=[row])), made('headline-alone', curves, **near), made('robustness', dict(changes=changes))]
 
-# %% ../nbs/28_made_up.ipynb #5632b7a1
-FAKE_Q3 = dict(plain=.001, argmin=.95, scl_nl=.985, oracle=.991)
+# %% ../nbs/28_made_up.ipynb #473f7461
+FAKE_Q3 = dict(plain=.001, argmin=.95, scl_nl=.985, recipe=.99, oracle=.991)
 def fake_all(
     seeds=(0,)
 )->list:

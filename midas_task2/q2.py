@@ -4,17 +4,20 @@
 
 # %% auto #0
 __all__ = ['DIGITS', 'CONFIG', 'PROFILES', 'SMALL', 'PARENTS', 'STARTS', 'q2_config', 'mnist_split', 'run_pretrain', 'time_to',
-           'few_images', 'run_mnist', 'run_q2']
+           'few_images', 'run_mnist', 'linear_cka', 'layer_features', 'layers_moved', 'run_layers', 'run_q2']
 
-# %% ../nbs/31_q2.ipynb #9aa66b4e
+# %% ../nbs/31_q2.ipynb #af3b0f7e
 from pathlib import Path
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
 
-from .checkpoint import load_start
-from .core import Record, run_once
+from .checkpoint import load_checkpoint, load_start
+from .core import Record, find_network, run_once
 from .datasets import ImageSet, balanced_subset, load_set, stratified_split
-from .evaluate import add_scores, predict_probs, train_recorded
+from .evaluate import add_scores, forward_images, predict_probs, train_recorded
 from .glyphs import VOCAB
 
 # %% ../nbs/31_q2.ipynb #030290fb
@@ -88,7 +91,7 @@ def time_to(
     for p in curve:
         if p['accuracy'] >= level: return dict(epochs=round(p['images']/n, 3), seconds=p['seconds'])
 
-# %% ../nbs/31_q2.ipynb #c171dc0c
+# %% ../nbs/31_q2.ipynb #1b667b98
 STARTS = ('scratch', 'pretrained')
 
 def few_images(
@@ -130,10 +133,61 @@ def run_mnist(
         rec.metrics['pretrain_seconds'] = parent.card['train_seconds'] if parent else 0.
     return run_once(rec, out, work, fresh, network=keep)
 
+# %% ../nbs/31_q2.ipynb #aca7b9b3
+def linear_cka(
+    a, # float [N, D], features of N images
+    b # float [N, E], features of the same images
+)->float: # 0 to 1
+    "How alike two sets of features see the same images"
+    a, b = (x - x.mean(0) for x in (torch.as_tensor(a).double(), torch.as_tensor(b).double()))
+    size = lambda x, y: torch.linalg.norm(x.T @ y)
+    return float(size(a, b)**2 / (size(a, a)*size(b, b)))
+
+def layer_features(
+    model:nn.Sequential, # body, head
+    spec, # its `Spec`
+    images:np.ndarray # uint8 [N, H, W]
+)->list: # float [N, D] per layer of the body, averaged over 2x2 parts of the image
+    "What each layer of the body says of some images"
+    return [forward_images(model[0][:i+1], spec, images, lambda y: F.adaptive_avg_pool2d(y, 2).flatten(1), precision='fp32') for i in range(len(model[0]))]
+
+def layers_moved(
+    start:nn.Sequential, # body, head: before
+    end:nn.Sequential # the same architecture, after
+)->list: # a number per layer of the body
+    "How far weights moved, relative to their size before"
+    flat = lambda layer: torch.cat([p.detach().flatten() for p in layer.parameters()])
+    return [float((flat(b)-flat(a)).norm()/flat(a).norm()) for a,b in zip(start[0].cpu(), end[0].cpu())]
+
+# %% ../nbs/31_q2.ipynb #5123c80f
+def run_layers(
+    where:dict, # from `resolve_data`
+    out:Path|str, # the output folder, with the networks of `run_pretrain` and `run_mnist`
+    seed:int=42,
+    profile:str='quick', # kept in the record
+    fresh:bool=False # run even when the record is there
+)->Record:
+    "How far each layer moved from its start, and how alike the networks from both starts are at the end"
+    folders = {n:find_network(out, question='q2', name=n, seed=seed, kind=where['kind'], profile=profile) for n in ('pretrain', *STARTS)}
+    nets = {n:load_checkpoint(f) for n,f in folders.items()}
+    s = load_set('mnist_test', where)
+    s = s.subset(slice(0, 2000))
+    rec = Record('q2', 'layers', {n:spec.sha256 for n,(_,spec) in nets.items()}, dict(images=s.describe()), seed, where['kind'], profile)
+    def work(rec):
+        seen = {n:layer_features(*net, s.images) for n,net in nets.items()}
+        alike = lambda a, b: [linear_cka(p, q) for p,q in zip(seen[a], seen[b])]
+        rec.tables['layers'] = [dict(layer=i+1, moved=m, as_pretrained=k, as_other_start=o) for i,(m,k,o) in
+                                enumerate(zip(layers_moved(nets['pretrain'][0], nets['pretrained'][0]), alike('pretrain','pretrained'), alike('scratch','pretrained')))]
+    return run_once(rec, out, work, fresh)
+
 def run_q2(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder
+    seed:int=42,
+    profile:str='quick', # a key of `PROFILES`
+    fresh:bool=False, # run even when the records are there
     **kwargs # as `run_mnist`
-)->list: # three records: pretrain, scratch, pretrained
-    "Pretraining, then MNIST from both starts"
-    return [run_pretrain(where, out, **kwargs), *(run_mnist(s, where, out, **kwargs) for s in STARTS)]
+)->list: # four records: pretrain, scratch, pretrained, layers
+    "Pretraining, then MNIST from both starts, and what became of the layers"
+    same = dict(seed=seed, profile=profile, fresh=fresh)
+    return [run_pretrain(where, out, **same, **kwargs), *(run_mnist(s, where, out, **same, **kwargs) for s in STARTS), run_layers(where, out, **same)]

@@ -16,7 +16,7 @@ from .core import in_processes
 from .evaluate import mean_interval
 from .q2 import CONFIG, PARENTS, run_mnist, run_pretrain
 
-# %% ../nbs/35_q2_study.ipynb #82a8b592
+# %% ../nbs/35_q2_study.ipynb #a603b723
 SIZES = (10, 30, 100, 300, 1000, 3000, 10_000, 55_000) # 5,000 of the 60,000 are held out
 WAYS = dict(full='fit_one_cycle', frozen='frozen', gradual='fine_tune') # way -> schedule
 ROWS = [('scratch','full'), *((start, way) for start in ('pretrained','pretrained_all') for way in WAYS)]
@@ -26,7 +26,7 @@ def budget(
 )->dict: # settings
     "What a row with so many images may spend"
     bs = 16 if n <= 100 else 32 if n <= 300 else 64 if n <= 1000 else 128
-    return dict(n=n, bs=bs, lr=5e-3*(bs/128)**.5, every=0, epochs=6 if n == 10_000 else 4, total=100*bs if n < 10_000 else 0)
+    return dict(n=n, bs=bs, lr=1e-2*(bs/128)**.5, every=0, epochs=10 if n == 10_000 else 8 if n > 10_000 else 4, total=100*bs if n < 10_000 else 0)
 
 # %% ../nbs/35_q2_study.ipynb #0fe7072e
 def transfer(

@@ -120,7 +120,7 @@ def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
-# %% ../nbs/32_q3.ipynb #387a0955
+# %% ../nbs/32_q3.ipynb #71059f75
 def run_method(
     method:str, # a key of `METHODS`
     start:str, # 'scratch' or a key of `PARENTS`
@@ -144,7 +144,7 @@ def run_method(
     def work(rec):
         seen, loss, seconds = train, get_loss(config['loss']), 0.
         if method == 'recipe':
-            soft, seconds = soft_labels(train, config, loss, seed=1000*seed, device=device, title=f'q3 {rec.name}, seed {seed}', body=body)
+            soft, seconds = soft_labels(train, config, loss, seed=1000*seed, device=device, title=f'q3 {rec.name}, seed {seed}', body=body, metrics=estimate)
             seen, loss = replace(train, targets=soft), nn.CrossEntropyLoss()
             rec.metrics['sure'] = float((soft.max(1) > .9).mean())
         learn, spec = train_recorded(rec, seen, valid, out, 'mnist_style', keep=keep, body=body, loss=loss, metrics=estimate, device=device)

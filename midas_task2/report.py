@@ -256,12 +256,13 @@ The difference is {{ f.difference }}: {{ f.finding }}.</p>
 {{ p.caution(f.seeds) }}{{ p.notes(q2.notes) }}{{ p.tables(q2.tables) }}{{ p.pictures(q2.pictures) }}
 '''
 
-# %% ../nbs/40_report.ipynb #ff9f2eaf
+# %% ../nbs/40_report.ipynb #d82fea16
 TEMPLATES['q3.html'] = '''
 {% import 'parts.html' as p %}{% set f = q3.facts %}
 <p>{% if f.plain %}Plain training reads <b>{{ f.plain }}</b> of {{ test_name }}{% if f.argmin %}; the least likely class of the same network (<code>argmin</code>) <b>{{ f.argmin }}</b>{% endif %}. {% endif %}
 {% if f.scl_nl %}A complementary loss reads <b>{{ f.scl_nl }}</b>, no clean label used; its accuracy as estimated from held-out given labels alone is {{ f.estimate }}{% if f.labels and f.labels.bias %}
 (the few labels that are right make this estimate too low, by about {{ '%.1f'|format(f.labels.bias) }} points){% endif %}.{% endif %}
+{% if f.recipe %} Self-training on what several such networks and the labels say together reads <b>{{ f.recipe }}</b>.{% endif %}
 {% if f.oracle %} With clean labels, by relabelling all pictures with a network that was trained on them, it is {{ f.oracle }}: an upper mark, not a rival.{% endif %}</p>
 {% if f.labels and f.labels.n %}<p>{% if f.labels.right / f.labels.n < 0.01 %}The labels are not noise. Folder k means "this is not a k": {% endif %}{{ f.labels.right|number }} of {{ f.labels.n|number }} labels are right.
 {% if f.labels.uniformity is not none %}The wrong ones {{ 'show no departure from an even spread over the other classes' if f.labels.uniformity > 0.05 else 'are not spread evenly over the other classes' }} (p = {{ f.labels.uniformity|number }}){% if f.labels.order is not none %}
@@ -339,7 +340,7 @@ def about(records)->dict: # `kind`, `table`, `commands`, `versions`, `records`
     versions = ', '.join(f'{k} {v}' for k,v in (last.environment.get('versions') or {}).items() if v)
     return dict(kind=last.kind, table=t, commands=list(dict.fromkeys(r.command for r in records if r.command)), versions=versions or 'not recorded', records=record_table(records))
 
-# %% ../nbs/40_report.ipynb #9c62dfd1
+# %% ../nbs/40_report.ipynb #1fb26713
 def cards(
     found:dict # sections that have records, from `MAKERS`
 )->list: # dicts `title`, `value`, `note`
@@ -349,7 +350,7 @@ def cards(
     res = []
     if 'q1' in found: f = found['q1']['facts']; res.append(dict(title='Q1: unseen drawings read', value=short(f['accuracy']), note=f'{short(f["shape"])} shape-folded; {seeds(f)}'))
     if 'q2' in found and found['q2']['facts']['b']: f = found['q2']['facts']; res.append(dict(title='Q2: test, pretrained', value=short(f['b']['accuracy']), note=f'{short(f["c"]["accuracy"]) if f["c"] else "–"} from a random start; {seeds(f)}'))
-    if 'q3' in found and found['q3']['facts']['scl_nl']: f = found['q3']['facts']; res.append(dict(title='Q3: test, no clean label', value=short(f['scl_nl']), note=f'{short(f["plain"] or "–")} plain, {short(f["argmin"] or "–")} argmin; {seeds(f)}'))
+    if 'q3' in found and (best := (f := found['q3']['facts'])['recipe'] or f['scl_nl']): res.append(dict(title='Q3: test, no clean label', value=short(best), note=f'{short(f["plain"] or "–")} plain, {short(f["argmin"] or "–")} argmin; {seeds(f)}'))
     return res
 
 def write_report(

@@ -21,8 +21,8 @@ from PIL import Image
 from .core import Record, plain_text
 from .embed import plot_map
 
-# %% ../nbs/39_report_figures.ipynb #1f7390ec
-COLOURS = dict(compact='#0072B2', pretrained='#0072B2', scratch='#D55E00', pretrain='#8c6d31', plain='#7f7f7f', argmin='#E69F00', scl_nl='#009E73', oracle='#CC79A7')
+# %% ../nbs/39_report_figures.ipynb #5ce73c97
+COLOURS = dict(compact='#0072B2', pretrained='#0072B2', scratch='#D55E00', pretrain='#8c6d31', plain='#7f7f7f', argmin='#E69F00', scl_nl='#009E73', recipe='#56B4E9', oracle='#CC79A7')
 PALETTE = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#4d4d4d')
 STYLE = {'axes.spines.top':False, 'axes.spines.right':False, 'axes.grid':True, 'grid.color':'#e6e6e6', 'axes.edgecolor':'#888888', 'axes.axisbelow':True,
          'axes.titlesize':10, 'font.size':9, 'legend.frameon':False, 'svg.fonttype':'path', 'svg.hashsalt':'midas_task2'}
