@@ -79,20 +79,20 @@ LADDER = { # row -> what it says, what differs
     'compact':('ours', {}),
 }
 
-# %% ../nbs/33_q1_study.ipynb #733e6b6c
+# %% ../nbs/33_q1_study.ipynb #90914869
 FINAL = dict(epochs=40, keep=True)
 HEADLINE = {'alone':('the page', {}), 'context':('the page by the average hand', dict(context=True))}
 DISTILLED = {'alone':('the page, learned from three networks', dict(taught_by='alone', distill=dict(weight=.7, temperature=2.)))}
 CROP = {'crop':('the crop to the ink', dict(rendering='ink_crop'))}
-LARGE = {'resnet18':('the page, by a ResNet18', dict(model='resnet18'))}
+LARGE = {'resnet18':('the page, by a ResNet18', dict(model='resnet18')), 'wide':('the page at 72x96, by a network 1.5 times as wide', dict(rendering='page_large', model_args=dict(widths=[48,96,192,192])))}
 
-# %% ../nbs/33_q1_study.ipynb #c50e3b5e
+# %% ../nbs/33_q1_study.ipynb #7dd4c475
 GROUPS = dict(
     headline=dict(title='The recipe on folds of its own', rows=HEADLINE, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
     writers=dict(title='The recipe on people it never met', rows={**HEADLINE, **CROP}, budget=FINAL, folds=dict(seed=1, split='writer'), seeds=(1,)),
     distilled=dict(title='One network in the place of three', rows=DISTILLED, budget=dict(epochs=FINAL['epochs']), folds=dict(seed=1), seeds=(1,)),
     robust=dict(title='A network that does not mind size and place', rows=CROP, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
-    large=dict(title='A larger network, the same recipe', rows=LARGE, budget=FINAL, folds=dict(seed=1), seeds=(1,)),
+    large=dict(title='Larger networks, the same recipe', rows=LARGE, budget=FINAL, folds=dict(seed=1), seeds=(1,)),
     ablation=dict(title='What each choice is worth', rows=ABLATION, budget=dict(epochs=20), folds={}, seeds=(0,)),
     ladder=dict(title='Networks, small to large', rows=LADDER, budget=dict(epochs=12), folds=dict(only=[0]), seeds=(0,)),
     sweeps=dict(title='Optimizers, learning rates, batch sizes', rows=SWEEPS, budget=dict(epochs=6), folds=dict(only=[0,1]), seeds=(0,)),
