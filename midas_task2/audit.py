@@ -6,7 +6,7 @@
 __all__ = ['AUGMENT', 'FEW', 'SURE', 'cross_predict', 'linear_predict', 'strongest', 'ask_witnesses', 'recover', 'Audit',
            'audit_labels', 'soft_labels', 'self_train', 'read_doubtful', 'reference_reads', 'save_relabelled']
 
-# %% ../nbs/26_audit.ipynb #9f7ff378
+# %% ../nbs/26_audit.ipynb #4d66abfd
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from .archives import Members
 from .checkpoint import Spec, load_checkpoint
 from .core import InputError, write_text
 from .datasets import ImageSet, content, decode, idx_pair, labelled_files, own_vocab, read_labelled, stratified_folds
-from .diagnose import class_information, diagnose_labels, label_shares, latent_counts
+from .diagnose import class_information, diagnose_labels, label_shares, latent_counts, settle
 from .evaluate import predict_probs
 from .glyphs import transition
 from .learner import image_stats, train_learner
@@ -105,7 +105,7 @@ def recover(
     T = np.clip(T, 1e-6, None) # nothing is impossible: the matrix was estimated
     return posterior(logs, torch.as_tensor(given), T/T.sum(1, keepdims=True)).numpy()
 
-# %% ../nbs/26_audit.ipynb #56198de2
+# %% ../nbs/26_audit.ipynb #7f289112
 @dataclass
 class Audit:
     "What `audit_labels` found"
@@ -135,13 +135,13 @@ def audit_labels(
     "What kind of wrong the labels of a set are, and what they should have been; no clean label is needed"
     C = len(s.vocab)
     q, nets = ask_witnesses(s, steps, seed, device, title and f'{title}, as given')
-    d = diagnose_labels(q, s.targets, reference, seed=seed)
+    d = diagnose_labels(q, s.targets, reference, seed=seed, vocab=s.vocab)
     if d['kind'] == 'random': return Audit(d, np.full((len(s), C), 1/C, np.float32), s.targets)
     T = _believed(d, C)
     if d['kind'] in ('clean', 'permuted'): p = q @ T.T
     else:
         p, _ = cross_predict(s, get_loss('forward', T=T), len(nets), refine or steps*8//5, seed, nets, device, title and f'{title}, {d["kind"]}')
-        d |= label_shares(latent_counts(p, s.targets, share=SURE))
+        d |= label_shares(settle(latent_counts(p, s.targets, share=SURE)))
     return Audit(d, recover(p, s.targets, d['transition']).astype(np.float32), s.targets)
 
 SURE = .8 # of each class, for the matrix after the second training: what it gets wrong is among the rest

@@ -319,7 +319,7 @@ def _show_row(r, n, as_json):
     if as_json: print(('[' if n == 1 else ',') + '\n' + dumps(r), end='')
     elif 'error' not in r: print(one_line(r['file']), *(f'{one_line(c)} {p:.1%}' for c,p in zip(r['classes'], r['probabilities'])), sep='  ')
 
-# %% ../nbs/41_cli.ipynb #e72472d2
+# %% ../nbs/41_cli.ipynb #e8ac048f
 def _audit(
     path,
     labels:str='', # a CSV file with the columns file and label; default: the folders' names
@@ -338,7 +338,7 @@ def _audit(
 
 def _diagnosis_text(d):
     share = lambda k: f"{100*d[k]:.2f}"
-    sure = '' if d['confidence'] is None else f", in {d['confidence']:.0%} of bootstrap samples"
+    sure = '' if d['confidence'] is None else f", in {d['confidence']:.0%} of random halves"
     return f"{d['kind']}{sure}: {d['means']}\nright: {share('share_right')} % ({share('share_right_low')} to {share('share_right_high')})\nnext: {d['advice']}" + (f"\n{d['note']}" if d['note'] else '')
 
 # %% ../nbs/41_cli.ipynb #452517f8

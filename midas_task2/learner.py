@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['OPTIMIZERS', 'adamw', 'TensorSet', 'TensorDL', 'TensorDataLoaders', 'AugmentBatch', 'image_stats', 'make_dls',
-           'pick_precision', 'autocast', 'Precision', 'History', 'plain_accuracy', 'Average', 'Distill', 'MeanTeacher',
-           'optimizer', 'make_learner', 'fit', 'build_learner', 'train_learner']
+           'pick_precision', 'autocast', 'Precision', 'History', 'plain_accuracy', 'Average', 'Distill', 'optimizer',
+           'make_learner', 'fit', 'build_learner', 'train_learner']
 
-# %% ../nbs/20_learner.ipynb #6b2533b3
+# %% ../nbs/20_learner.ipynb #0a80dede
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -37,7 +37,6 @@ from fasttransform import Transform
 from .augment import Augment
 from .core import InputError, home, pick_device, say, seed_everything
 from .datasets import ImageSet
-from .losses import posterior
 from .models import create_model, load_body, splitter
 from .resume import Resume
 
@@ -91,14 +90,13 @@ class TensorDataLoaders(DataLoaders):
         else: ds = TensorSet(v.x[list(test_items),0].numpy(), v.y[list(test_items)].numpy(), v.vocab, 1)
         return self.valid.new(ds, shuffle=False, drop_last=False)
 
-# %% ../nbs/20_learner.ipynb #2d96418e
+# %% ../nbs/20_learner.ipynb #8ca21428
 class AugmentBatch(Transform):
     "A function on a float batch, applied in training only"
     split_idx, order = 0, 20
     def __init__(self, f): super().__init__(); self.f = f
     def encodes(self, x:TensorImageBW):
-        self.before = x.as_subclass(torch.Tensor) # for `MeanTeacher`
-        return TensorImageBW(self.f(self.before))
+        return TensorImageBW(self.f(x.as_subclass(torch.Tensor)))
 
 def image_stats(
     s:ImageSet # usually the training set
@@ -236,31 +234,6 @@ class Distill(Callback):
         self.learn.loss_grad = (1-self.weight)*self.loss_grad + self.weight*soft
         self.learn.loss = self.loss_grad.clone()
 
-# %% ../nbs/20_learner.ipynb #5f501341
-class MeanTeacher(Callback):
-    "Learn from what the average network makes of the undistorted image and its given label together; needs `Average`"
-    run_valid = False
-    def __init__(self,
-        T=None, # [C, C], `T[j, k]` = P(given k | true j); default: complementary, even
-        start:float=.7, # share of the training after which the teacher is asked; earlier, its mistakes are taught too
-        weight:float=1. # of the teacher; the loss by the labels has the rest
-    ): self.T, self.start, self.weight = T, start, weight
-
-    def before_fit(self): self.dls.n_inp # fastai asks when it has the first batch, and makes another of one image to find out
-
-    def after_loss(self):
-        if self.pct_train < self.start: return
-        with torch.no_grad(), autocast(self.xb[0].device): answer = self.average.averaged.eval()(self._undistorted())
-        soft = F.cross_entropy(self.pred, posterior(answer, self.yb[0], self.T))
-        self.learn.loss_grad = (1-self.weight)*self.loss_grad + self.weight*soft
-        self.learn.loss = self.loss_grad.clone()
-
-    def _undistorted(self):
-        steps = self.dls.train.after_batch.fs
-        before, norm = (next((f for f in steps if isinstance(f, t)), None) for t in (AugmentBatch, Normalize))
-        if before is None: return self.xb[0]
-        return norm.encodes(TensorImageBW(before.before)).as_subclass(torch.Tensor).contiguous(memory_format=torch.channels_last)
-
 # %% ../nbs/20_learner.ipynb #6a8c136c
 def _no_momentum(make):
     "An optimizer without momentum, whose parameter groups hold a number of that name for the one-cycle schedule to move"
@@ -318,13 +291,9 @@ def fit(
     with learn.no_logging(): getattr(learn, dict(frozen='fit_one_cycle').get(schedule, schedule))(epochs, lr, cbs=[history, *(cbs or []), *resume])
     return history
 
-# %% ../nbs/20_learner.ipynb #9d45bb74
-def _teacher(config):
-    if not config.get('ema') or config.get('mixup') or config.get('cutmix'): raise InputError("settings: 'teach' needs 'ema', and neither mixup nor cutmix, for the teacher looks at single images")
-    return MeanTeacher(**config['teach'])
-
+# %% ../nbs/20_learner.ipynb #ee5e7e45
 def build_learner(
-    config:dict, # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `opt_args`, `precision`, `smoothing`, `mixup`, `cutmix`, `ema`, `teach`
+    config:dict, # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `opt_args`, `precision`, `smoothing`, `mixup`, `cutmix`, `ema`
     train:ImageSet,
     valid:ImageSet,
     seed:int=0, # of initial weights, batches and augmentation
@@ -340,7 +309,6 @@ def build_learner(
     if body is not None: load_body(model, body)
     dls = make_dls(train, valid, config['bs'], Augment(**config['augment']) if config['augment'] else None, device=device)
     cbs = [cb(config[k]) for k,cb in dict(mixup=MixUp, cutmix=CutMix, ema=Average).items() if config.get(k)]
-    if config.get('teach') is not None: cbs.append(_teacher(config))
     if teachers: cbs.append(Distill([t.to(dls.device).eval() for t in teachers], **config.get('distill', {})))
     return make_learner(dls, model, loss or CrossEntropyLossFlat(label_smoothing=config.get('smoothing', 0.)), config.get('precision', 'auto'), metrics=metrics, wd=config['wd'], cbs=cbs,
                         opt_func=optimizer(config.get('opt', 'adamw'), **config.get('opt_args', {})))
