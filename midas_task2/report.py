@@ -117,7 +117,7 @@ def titled(plot, r): # a function of an `ax`
     def f(ax): plot(r, ax); ax.set_title(plain_text(r.name))
     return f
 
-# %% ../nbs/40_report.ipynb #62f082f9
+# %% ../nbs/40_report.ipynb #8a5f9ac7
 def q3_facts(records)->dict:
     "What the sentences of Q3 say"
     g = by_name(records, 'q3')
@@ -125,9 +125,9 @@ def q3_facts(records)->dict:
     starts = {m:difference(g.get(f'{m}-q1', []), g.get(f'{m}-scratch', [])) for m in Q3_METHODS}
     d = starts['scl_nl']
     facts = {m:spread(best(m), 'accuracy') if best(m) else None for m in Q3_METHODS}
-    runs = [v for n,v in g.items() if n != 'labels']
+    runs = [v for n,v in g.items() if n not in ('labels','audit')]
     return dict(facts, estimate=spread(best('scl_nl'), 'estimate'), start=points(d) if d else None, finding=finding(d),
-                labels=label_facts(g['labels'][0]) if 'labels' in g else None, seeds=min(map(len, runs)) if runs else None)
+                labels=label_facts(g['labels'][0]) if 'labels' in g else None, audit=g['audit'][0].metrics if 'audit' in g else None, seeds=min(map(len, runs)) if runs else None)
 
 def label_facts(
     r:Record # 'labels' of Q3
@@ -256,7 +256,7 @@ The difference is {{ f.difference }}: {{ f.finding }}.</p>
 {{ p.caution(f.seeds) }}{{ p.notes(q2.notes) }}{{ p.tables(q2.tables) }}{{ p.pictures(q2.pictures) }}
 '''
 
-# %% ../nbs/40_report.ipynb #d82fea16
+# %% ../nbs/40_report.ipynb #da84afb4
 TEMPLATES['q3.html'] = '''
 {% import 'parts.html' as p %}{% set f = q3.facts %}
 <p>{% if f.plain %}Plain training reads <b>{{ f.plain }}</b> of {{ test_name }}{% if f.argmin %}; the least likely class of the same network (<code>argmin</code>) <b>{{ f.argmin }}</b>{% endif %}. {% endif %}
@@ -268,6 +268,8 @@ TEMPLATES['q3.html'] = '''
 {% if f.labels.uniformity is not none %}The wrong ones {{ 'show no departure from an even spread over the other classes' if f.labels.uniformity > 0.05 else 'are not spread evenly over the other classes' }} (p = {{ f.labels.uniformity|number }}){% if f.labels.order is not none %}
 and {{ 'do not follow' if f.labels.order > 0.05 else 'do follow' }} the order of the files (p = {{ f.labels.order|number }}){% endif %}.{% endif %}
 {% if f.labels.pixel is not none %}The pictures differ from their originals by {{ f.labels.pixel|number }} of 255 per pixel on average.{% endif %}</p>{% endif %}
+{% if f.audit %}<p>Asked what kind of labels these are, without being told what the files show, <code>diagnose</code> says <b>{{ f.audit.kind|replace('_', ' ') }}</b>{% if f.audit.confidence is not none %} (in {{ '%.0f'|format(100*f.audit.confidence) }} % of random halves){% endif %}, with {{ '%.2f'|format(100*f.audit.share_right) }} % right
+({{ '%.2f'|format(100*f.audit.share_right_low) }} to {{ '%.2f'|format(100*f.audit.share_right_high) }}; counted: {{ '%.2f'|format(100*f.audit.true_share_right) }}), no entry of the matrix off by more than {{ '%.3f'|format(f.audit.matrix_error) }}, and the labels that it recovers are {{ '%.2f'|format(100*f.audit.recovered) }} % right.</p>{% endif %}
 {% if f.start %}<p>Starting the complementary loss from the Q1 network instead of at random changes accuracy by {{ f.start }}: {{ f.finding }}.</p>{% endif %}
 {{ p.caution(f.seeds) }}{{ p.notes(q3.notes) }}{{ p.tables(q3.tables) }}{{ p.pictures(q3.pictures) }}
 '''

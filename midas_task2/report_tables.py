@@ -77,7 +77,7 @@ def q2_table(
         for row, key in [('validation accuracy','valid_accuracy'), ('test accuracy','accuracy')]: t.loc[row,'B − C'] = points(difference(g['pretrained'], g['scratch'], key))
     return t.rename_axis('')
 
-# %% ../nbs/38_report_tables.ipynb #ecff16f4
+# %% ../nbs/38_report_tables.ipynb #837ee31e
 Q3_METHODS = dict(plain='cross entropy on the given labels, most likely class', argmin='the same network, least likely class',
                   scl_nl='complementary loss −log(1 − p[given])', recipe='self-training: the mean answer of such networks and the given labels teach a fresh one', oracle='relabelled by a network trained on clean labels')
 STARTS = dict(scratch='random', q1='Q1')
@@ -90,7 +90,7 @@ def q3_table(
     for method, start in ((m,s) for m in Q3_METHODS for s in STARTS):
         rs = g.get(f'{method}-{start}')
         if rs: rows.append({'method':method, 'what it does':Q3_METHODS[method], 'start':STARTS[start], 'seeds':len(rs), 'test accuracy':spread(rs, 'accuracy'),
-                            'estimate without clean labels':spread(rs, 'estimate'), 'training':spread(rs, 'train_seconds', 1, ' s', 0),
+                            'estimate without clean labels':spread(rs, 'estimate'), 'training labels recovered':spread(rs, 'recovered'), 'training':spread(rs, 'train_seconds', 1, ' s', 0),
                             'clean labels':'uses clean labels' if rs[0].metrics.get('uses_clean_labels') else 'none'})
     if not rows: return pd.DataFrame()
     t = pd.DataFrame(rows).set_index('method')
