@@ -371,7 +371,7 @@ def read_unlabelled(
         r.tables['what'] = 'the page by the average hand, as told from other drawings whose classes are not known'
     return newest(run_once(res, out, work), out)
 
-# %% ../nbs/33_q1_study.ipynb #b663dc77
+# %% ../nbs/33_q1_study.ipynb #ff2b6225
 def conclude(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder that holds the cross-validations
@@ -383,7 +383,7 @@ def conclude(
     for g in ('headline', 'writers'):
         done[g] += _pairs(g, done[g], where, out)
         done[g] += _informed(done[g], where, out)
-        done[g] += [e for name, rs in grouped(done[g]).items() if len(rs) > 1 for e in _together(name, rs, where, out)]
+        done[g] += [e for name, rs in [*grouped(done[g]).items(), (f'{g}-all', _all(done[g]))] if len(rs) > 1 for e in _together(name, rs, where, out)]
     recs = [summarise(g, rs, where, out) for g,rs in done.items() if rs]
     firsts = grouped(done['headline'] + done['writers'])
     return recs + [look_closer(rs[0], where, out) for rs in firsts.values()]
@@ -392,6 +392,11 @@ def _pairs(group, records, where, out):
     "Per seed, the network that sees the page and the one that sees the crop, together"
     seen = [r for r in records if r.name.endswith(('-alone', '-crop')) and not r.config.get('teachers')]
     return [ensemble(f'{group}-pair', rs, where, out) for rs in grouped(seen, 'seed').values() if len(rs) == 2]
+
+def _all(records):
+    "Every network that was trained on these folds by labels alone, where larger ones are among them"
+    seen = [r for r in records if r.name.endswith(('-alone', '-crop', *LARGE)) and not r.config.get('teachers')]
+    return seen if any(r.name.endswith(tuple(LARGE)) for r in seen) else []
 
 def _informed(records, where, out):
     "What knowing the writer's other drawings adds to finished cross-validations, without training"
