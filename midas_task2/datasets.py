@@ -112,7 +112,7 @@ def size_kept(
     x, y = (l+r-side)//2, (u+d-side)//2
     return np.asarray(ink.crop((x, y, x+side, y+side)).resize((size, size), Image.Resampling.BOX))
 
-# %% ../nbs/04_datasets.ipynb #7ba41e79
+# %% ../nbs/04_datasets.ipynb #f8b4276c
 def ink_crop(
     ink:Image.Image, # from `to_ink`
     size:int=48, # pixels of the result, square
@@ -145,7 +145,8 @@ def _centre_mass(a):
     out[y:y+h, x:x+w] = a.round()
     return out
 
-RENDERINGS = dict(page=page, size_kept=size_kept, ink_crop=ink_crop, mnist_style=mnist_style, page_small=partial(page, size=(36,48)), page_large=partial(page, size=(72,96)))
+RENDERINGS = dict(page=page, size_kept=size_kept, ink_crop=ink_crop, mnist_style=mnist_style, page_small=partial(page, size=(36,48)), page_large=partial(page, size=(72,96)),
+                  page_28=partial(page, size=(28,28)), ink_crop_28=partial(ink_crop, size=28))
 
 # %% ../nbs/04_datasets.ipynb #db9c025e
 @dataclass

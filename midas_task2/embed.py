@@ -51,15 +51,16 @@ def knn_agreement(
     near = NearestNeighbors(n_neighbors=k).fit(x).kneighbors(return_distance=False)
     return float((labels[near] == labels[:,None]).mean())
 
-# %% ../nbs/23_embed.ipynb #b674ba2d
+# %% ../nbs/23_embed.ipynb #4c372403
 def plot_map(
     xy, # [N, 2] from `tsne`
     labels, # int [N]
     vocab, # class names, one character each
     ax=None, # matplotlib axes
-    size:float=8 # font size in points
+    size:float=8, # font size in points
+    colour=None # of all; default: one per class
 ):
-    "Characters in the plane, a colour per class; returns the axes"
+    "Characters in the plane; returns the axes"
     import matplotlib.pyplot as plt
     ax = ax or plt.subplots(figsize=(7,7))[1]
     xy, labels, n = np.asarray(xy), np.asarray(labels), len(vocab)
@@ -67,8 +68,8 @@ def plot_map(
         if not (labels == c).any(): continue
         path, area = _glyph(str(char), size)
         # neighbours in the alphabet get distant colours, all dark enough for white paper
-        colour = plt.get_cmap('tab10')(c) if n <= 10 else np.array(plt.get_cmap('gist_rainbow')(c*7 % n/n))[:3]*.75
-        ax.scatter(*xy[labels == c].T, s=area, marker=path, color=[colour], linewidths=.3)
+        own = plt.get_cmap('tab10')(c) if n <= 10 else np.array(plt.get_cmap('gist_rainbow')(c*7 % n/n))[:3]*.75
+        ax.scatter(*xy[labels == c].T, s=area, marker=path, color=[own if colour is None else colour], linewidths=.3)
     ax.set_aspect('equal', 'datalim')
     ax.set(xticks=[], yticks=[])
     return ax

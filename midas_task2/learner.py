@@ -159,7 +159,7 @@ class Precision(Callback):
 
     def after_pred(self): self.learn.pred = self.pred.float()
 
-# %% ../nbs/20_learner.ipynb #cc210b21
+# %% ../nbs/20_learner.ipynb #2b33c419
 class History(Callback):
     "Rows per epoch, a finer validation curve, and a clock that counts training only"
     order, _stateattrs = 60, ('epochs','curve','seconds') # after the Recorder; what `Resume` keeps
@@ -173,12 +173,16 @@ class History(Callback):
     def before_train(self): self.start = time.perf_counter()
     def after_train(self): self.seconds += time.perf_counter()-self.start
 
+    def after_backward(self):
+        if not self.every or (self.train_iter+1) % self.every: return
+        self.grad_norm = float(torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in self.model.parameters() if p.grad is not None])))
+
     def after_batch(self):
         if not self.training: return
         self.after_train(); self.before_train() # so that a state saved now knows all the seconds
         if not self.every or self.train_iter % self.every: return
         acc = plain_accuracy(self.model, self.dls.valid, self.learn.precision.precision if hasattr(self.learn, 'precision') else 'auto')
-        self.curve.append(dict(batch=self.train_iter, images=self.train_iter*self.dls.train.bs, seconds=round(self.seconds,2), accuracy=acc))
+        self.curve.append(dict(batch=self.train_iter, images=self.train_iter*self.dls.train.bs, seconds=round(self.seconds,2), accuracy=acc, loss=round(float(self.loss), 5), grad_norm=round(self.grad_norm, 5)))
         self.model.train()
         self.before_train()
 

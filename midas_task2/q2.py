@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['DIGITS', 'CONFIG', 'PROFILES', 'SMALL', 'PARENTS', 'STARTS', 'q2_config', 'mnist_split', 'run_pretrain', 'time_to',
-           'few_images', 'run_mnist', 'linear_cka', 'layer_features', 'layers_moved', 'run_layers', 'run_q2']
+           'area_under', 'few_images', 'run_mnist', 'linear_cka', 'layer_features', 'layers_moved', 'run_layers',
+           'run_q2']
 
 # %% ../nbs/31_q2.ipynb #af3b0f7e
 from pathlib import Path
@@ -46,7 +47,7 @@ def mnist_split(
     train, valid = stratified_split(s.targets, 1/12, seed)
     return s.subset(train, f'{s.name} minus validation'), s.subset(valid, f'{s.name} validation')
 
-# %% ../nbs/31_q2.ipynb #1c49160d
+# %% ../nbs/31_q2.ipynb #e854df6a
 PARENTS = dict(digits='pretrain', all='pretrain_all') # classes of the drawings -> name of the record
 
 def run_pretrain(
@@ -57,15 +58,17 @@ def run_pretrain(
     fresh:bool=False, # run even when the record is there
     device=None, # default: CUDA where there is one
     classes:str='digits', # or 'all': all 62
+    rendering:str='mnist_style', # of the drawings: a name in `RENDERINGS` that gives images of 28x28
+    name:str='', # of the row; default: by the classes
     **changes # what differs from `CONFIG` and the profile
 )->Record:
     "Train on the ten digit classes of the drawings, or on all; leaves its network in `OUT/models`"
     full = q2_config(where, profile, **changes)
-    config = dict(full['pretrain'], model=full['model'], rendering='mnist_style')
-    drawings = load_set('drawings', where, 'mnist_style')
+    config = dict(full['pretrain'], model=full['model'], rendering=rendering)
+    drawings = load_set('drawings', where, rendering)
     if classes == 'digits': drawings = drawings.classes(DIGITS)
     _, valid = mnist_split(load_set('mnist_train', where), seed)
-    rec = Record('q2', PARENTS[classes], config, dict(drawings=drawings.describe(), valid=valid.describe()), seed, where['kind'], profile)
+    rec = Record('q2', name or PARENTS[classes], config, dict(drawings=drawings.describe(), valid=valid.describe()), seed, where['kind'], profile)
 
     def work(rec):
         _train(rec, drawings, valid, valid, out, device)
@@ -91,7 +94,15 @@ def time_to(
     for p in curve:
         if p['accuracy'] >= level: return dict(epochs=round(p['images']/n, 3), seconds=p['seconds'])
 
-# %% ../nbs/31_q2.ipynb #1b667b98
+# %% ../nbs/31_q2.ipynb #dc4afeb0
+def area_under(
+    points:list # pairs (x, y), x rising
+)->float|None: # the mean of y between the first and the last x; None for fewer than two points
+    "Area under a curve over the length of its base"
+    x, y = np.array(points, float).reshape(-1, 2).T
+    return float(((y[1:]+y[:-1])/2*np.diff(x)).sum()/(x[-1]-x[0])) if len(x) > 1 and x[-1] > x[0] else None
+
+# %% ../nbs/31_q2.ipynb #d8b2d915
 STARTS = ('scratch', 'pretrained')
 
 def few_images(
@@ -130,6 +141,7 @@ def run_mnist(
         curve = rec.tables.get('curve', []) + [dict(images=len(train)*e['epoch'], **e) for e in rec.history]
         curve.sort(key=lambda p: p['images'])
         rec.metrics.update({f'to_{round(l*100)}':time_to(curve, l, len(train)) for l in (.95, .98, .99)})
+        rec.metrics['area'] = area_under([(p['images'], p['accuracy']) for p in curve])
         rec.metrics['pretrain_seconds'] = parent.card['train_seconds'] if parent else 0.
     return run_once(rec, out, work, fresh, network=keep)
 

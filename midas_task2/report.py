@@ -75,7 +75,7 @@ def q1_section(records, out)->dict:
     if {'most_confused','confusion_matrix','vocab'} <= set(r.tables): tables['The most frequent mistakes'] = confused_table(r)
     return dict(facts=q1_facts(records), tables=tables, pictures=q1_pictures(records, out), notes=mixed_settings(groups))
 
-# %% ../nbs/40_report.ipynb #96de9af3
+# %% ../nbs/40_report.ipynb #8004380b
 def finding(
     d:dict|None # from `difference`
 )->str: # a clause
@@ -104,13 +104,18 @@ def q2_section(records, out)->dict:
     "Everything the Q2 template needs"
     groups = by_name(records, 'q2')
     rs = [r for n in Q2_NAMES for r in groups.get(n, [])]
-    losses = lambda ax: [plot_history([r for r in rs if r.seed == rs[0].seed], ax, y) for y in LOSSES]
+    first = [r for r in rs if r.seed == rs[0].seed]
+    losses = lambda ax: [plot_history(first, ax, y) for y in LOSSES]
     pics = [picture([lambda ax: plot_curve(rs, ax), lambda ax: plot_curve(rs, ax, 'seconds')], 'Validation accuracy while training; dotted: 98 and 99 %. The clock stands still while measuring.')] if any('curve' in r.tables for r in rs) else []
+    fine = lambda y: lambda ax: draw_lines(first, lambda r: r.tables.get('curve', []), ax, 'images', y).set_yscale('log')
+    if any('grad_norm' in p for r in first for p in r.tables.get('curve', [])): pics.append(picture([fine('loss'), fine('grad_norm')], f'While training, at single batches (seed {first[0].seed}): the loss, which label smoothing keeps above zero, and how strongly it pulls.'))
     if rs: pics.append(picture([losses, lambda ax: plot_history(rs, ax)], f'Loss (seed {rs[0].seed}) and validation accuracy after each epoch.'))
     cms = [r for r in rs if r.seed == rs[0].seed and {'confusion_matrix','vocab'} <= set(r.tables)]
     if cms: pics.append(picture([titled(plot_confusion, r) for r in cms], f'Confusions on the test images (seed {cms[0].seed}).', (4.8,4.8)))
     pics += saved_pictures([r for v in groups.values() for r in v[:1]], out)
-    return dict(facts=q2_facts(records), tables={'Two starts':q2_table(records)} if rs else {}, pictures=pics, notes=mixed_settings(groups))
+    tables = {'Two starts':q2_table(records)} if rs else {}
+    if 'layers' in groups: tables['What became of the pretrained layers'] = layers_table(groups['layers'][0])
+    return dict(facts=q2_facts(records), tables=tables, pictures=pics, notes=mixed_settings(groups))
 
 def titled(plot, r): # a function of an `ax`
     "`plot` of one record, with its name above"

@@ -35,9 +35,9 @@ def look(
     colour = COLOURS.get(method) or PALETTE[sum(method.encode()) % len(PALETTE)]
     return dict(color=colour, linestyle='--' if name.endswith('-q1') else '-', label=plain_text(name))
 
-# %% ../nbs/39_report_figures.ipynb #02db87fe
+# %% ../nbs/39_report_figures.ipynb #06a10f22
 AXES = dict(epoch='epoch', seconds='seconds of training', images='training images seen (thousands)', accuracy='validation accuracy (%)',
-            estimate='accuracy without clean labels, 1 − 9h (%)', train_loss='loss', valid_loss='loss')
+            estimate='accuracy without clean labels, 1 − 9h (%)', train_loss='loss', valid_loss='loss', loss='loss of the batch', grad_norm='norm of the gradient')
 SHARES = ('accuracy', 'estimate')
 LOSSES = dict(train_loss='training', valid_loss='validation')
 

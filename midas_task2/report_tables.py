@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Q2_NAMES', 'Q3_METHODS', 'STARTS', 'KNN', 'TITLES', 'last_row', 'q1_table', 'confused_table', 'reached', 'q2_column',
-           'q2_table', 'q3_table', 'tsne_table', 'as_table', 'data_tables', 'even_digits', 'plain', 'spent',
-           'record_table']
+           'layers_table', 'q2_table', 'q3_table', 'tsne_table', 'as_table', 'data_tables', 'even_digits', 'plain',
+           'spent', 'record_table']
 
 # %% ../nbs/38_report_tables.ipynb #be4083fd
 import math
@@ -42,7 +42,7 @@ def confused_table(
     rows = [{'drawn':m['true'], 'read as':m['read_as'], 'times':m['n'], 'out of':int(cm[vocab.index(m['true'])].sum())} for m in record.tables['most_confused']]
     return pd.DataFrame(rows, columns=['drawn','read as','times','out of']).set_index('drawn')
 
-# %% ../nbs/38_report_tables.ipynb #e8c5e28c
+# %% ../nbs/38_report_tables.ipynb #88669bd4
 def reached(
     records, # over seeds
     key:str, # 'to_98' or 'to_99'
@@ -61,8 +61,15 @@ def q2_column(g)->dict: # quantity -> text
     levels = sorted({k for r in g for k in r.metrics if k.startswith('to_')})
     reach = {f'{u} to {k[3:]} % on validation':reached(g, k, u) for k in levels for u in ('epochs','seconds')}
     return {**reach, 'training loss, last epoch':spread(g, 'train_loss', 1, '', 4), 'validation loss, last epoch':spread(g, 'valid_loss', 1, '', 4),
-            'validation accuracy':spread(g, 'valid_accuracy'), 'test accuracy':spread(g, 'accuracy'), 'seconds of training':spread(g, 'train_seconds', 1, '', 1), 'seconds of pretraining before':spread(g, 'pretrain_seconds', 1, '', 1),
+            'area under the validation curve':spread(g, 'area'), 'validation accuracy':spread(g, 'valid_accuracy'), 'test accuracy':spread(g, 'accuracy'), 'seconds of training':spread(g, 'train_seconds', 1, '', 1), 'seconds of pretraining before':spread(g, 'pretrain_seconds', 1, '', 1),
             'seeds':str(len(g))}
+
+def layers_table(
+    r:Record # 'layers' of Q2
+)->pd.DataFrame: # a row per layer
+    "What became of the pretrained layers"
+    t = pd.DataFrame(r.tables['layers']).set_index('layer')
+    return t.rename(columns=dict(moved='moved, relative to its size', as_pretrained='like before MNIST (CKA)', as_other_start='like the other start (CKA)')).map('{:.2f}'.format)
 
 Q2_NAMES = dict(pretrained='B: pretrained on digits', scratch='C: random start')
 
