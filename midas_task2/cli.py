@@ -369,24 +369,26 @@ def relabel(
     _show(dict(audit.diagnosis, n=len(s), changed=changed, out=out), json, f'{_diagnosis_text(audit.diagnosis)}\n{changed:,} of {len(s):,} labels changed: {out}')
     return audit
 
-# %% ../nbs/41_cli.ipynb #96815c95
+# %% ../nbs/41_cli.ipynb #70537f41
 def bench(
     data:str='auto', # as for `run`
     out:str='', # output folder; default: `reports/mnist-study`, for real data
     rounds:int=5, # each trains every contestant once
     usual:int=1280, # images for the usual way in each round; 0: leave it out
     seeds:int=3, # of the table that takes one part of our recipe away at a time; 0: leave it out
+    grow:bool=False, # also 10,000 to 814,255 images: seconds and memory
     fresh:bool=False, # run again what was done already
     json:bool=False # print JSON
 ):
     "MNIST in one epoch, in seconds: our recipe, a hand-written rival and what fastai users write, in turns"
     for name, value, least in (('rounds', rounds, 1), ('usual', usual, 0), ('seeds', seeds, 0)):
         if value < least: raise InputError(f'--{name} {value}: give {least} or more')
-    from midas_task2.bench import race, race_lines, steps, steps_table
+    from midas_task2.bench import race, race_lines, scale, scale_table, steps, steps_table
     out, where = _study_place(out, data, 'quick', ('mnist_train', 'mnist_test'), 'mnist-study')
     rec, parts = race(where, out, rounds, usual, fresh=fresh), steps(where, out, seeds, fresh=fresh)
-    _show(_summary([rec, *parts]), json, '\n\n'.join([race_lines(rec), *([steps_table(parts).to_string()] if parts else [])]))
-    return [rec, *parts]
+    grown = [scale(where, out, fresh=fresh)] if grow else []
+    _show(_summary([rec, *parts, *grown]), json, '\n\n'.join([race_lines(rec), *([steps_table(parts).to_string()] if parts else []), *(scale_table(r).to_string() for r in grown)]))
+    return [rec, *parts, *grown]
 
 COMMANDS = {'run':run, 'q1':q1, 'q2':q2, 'q3':q3, 'study':study, 'bench':bench, 'release':release, 'explore':explore, 'tsne':tsne, 'report':report, 'evaluate':evaluate, 'predict':predict, 'diagnose':diagnose, 'relabel':relabel,
             'data status':data_status, 'data import':data_import, 'data fetch':data_fetch}

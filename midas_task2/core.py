@@ -230,7 +230,7 @@ def _alone(f):
     try: return f()
     finally: torch.set_num_threads(before) # joblib runs a single call in this process
 
-# %% ../nbs/00_core.ipynb #ea0c36af
+# %% ../nbs/00_core.ipynb #3e8b3282
 LIBRARIES = 'fastai fastcore torch torchvision numpy pandas scikit-learn pillow nbdev'.split()
 
 def _version(lib):
@@ -248,6 +248,8 @@ code_version() # as it is loaded; during a long run the files may change
 
 def peak_memory()->float|None: # MiB, or None where the system does not say (Windows)
     "The most memory this process has held so far"
+    if (status := Path('/proc/self/status')).exists(): # what `getrusage` says starts, on Linux, from the process that started this one
+        if peak := re.search(r'VmHWM:\s+(\d+)', status.read_text()): return round(int(peak[1])/2**10)
     try: import resource
     except ImportError: return None
     unit = 2**20 if sys.platform == 'darwin' else 2**10 # macOS counts bytes, Linux KiB
