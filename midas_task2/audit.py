@@ -151,36 +151,42 @@ def _believed(d, C):
     wrong = dict(complementary=1., symmetric=1-d['share_right'])
     return transition('symmetric', wrong[d['kind']], C) if d['kind'] in wrong else np.array(d['transition'])
 
-# %% ../nbs/26_audit.ipynb #cbf53087
+# %% ../nbs/26_audit.ipynb #b6e577ac
 def soft_labels(
     s:ImageSet, # with labels that may be wrong
-    config:dict, # as for `train_learner`; `networks`: how many are asked, default 3
-    loss=None, # from `get_loss`; default: SCL-NL, for complementary labels
+    config:dict, # as for `train_learner`; `networks` are asked in each of so many `rounds`, by default 3 and 1
+    loss=None, # of the first round, from `get_loss`; default: SCL-NL, for complementary labels
     T:np.ndarray|None=None, # [C, C], P(given = column | true = row); default: complementary, even
     seed:int=0, # of the first network; the others count on
     device=None, # default: CUDA where there is one
     title:str='', # shown with each epoch; empty: silent
+    state:Path|str|None=None, # a folder that keeps what is done, as for `fit`
     **kwargs # as `build_learner`
 )->tuple: # float32 [N, C], chances of the true classes by images and labels together; and seconds of training
     "What several networks that learned from the given labels, and the labels themselves, say of each image"
-    C, n = len(s.vocab), config.get('networks', 3)
-    spec, probs, seconds = Spec(config['model'], list(s.vocab), list(s.images.shape[1:]), *image_stats(s)), 0., 0.
-    for k in range(n):
-        learn, h = train_learner(config, s, s.subset(slice(0, 200)), seed+k, loss=loss or get_loss('scl_nl'), device=device, title=title and f'{title}, network {k+1} of {n}', **kwargs)
-        probs, seconds = probs + predict_probs(learn.model, spec, s.images, device=device)/n, seconds + h.seconds
-    return recover(probs, s.targets, transition('complementary', n_classes=C) if T is None else T).astype(np.float32), seconds
+    n, seen, loss, seconds = config.get('networks', 3), s, loss or get_loss('scl_nl'), 0.
+    T = transition('complementary', n_classes=len(s.vocab)) if T is None else T
+    spec = Spec(config['model'], list(s.vocab), list(s.images.shape[1:]), *image_stats(s))
+    for i in range(config.get('rounds', 1)):
+        probs = 0.
+        for k in range(n):
+            learn, h = train_learner(config, seen, s.subset(slice(0, 200)), seed + i*n + k, loss=loss, device=device, title=title and f'{title}, round {i+1}, network {k+1} of {n}', state=state and Path(state)/f'{i}-{k}', **kwargs)
+            probs, seconds = probs + predict_probs(learn.model, spec, s.images, device=device)/n, seconds + h.seconds
+        seen, loss = replace(s, targets=recover(probs, s.targets, T).astype(np.float32)), nn.CrossEntropyLoss()
+    return seen.targets, seconds
 
 def self_train(
     s:ImageSet, # with labels that may be wrong
     valid:ImageSet, # what each epoch is measured on
-    config:dict, # as for `soft_labels`
+    config:dict, # of the last network, as for `train_learner`; `first`: what differs for those before it, as for `soft_labels`
     seed:int=0,
+    train=train_learner, # for the last network: called with `config`, a set with soft labels, `valid`, `seed` and `loss`
     **kwargs # as for `soft_labels`
-)->tuple: # `Learner` and `History` of the last network, and float32 [N, C] that it learned from
+)->tuple: # what `train` returns; float32 [N, C] that the last network learned from; seconds of training before it
     "Learn from doubtful labels without a clean one: several networks, then one that learns from their mean answer and the labels together"
-    soft, _ = soft_labels(s, config, seed=seed, **kwargs)
-    learn, h = train_learner(config, replace(s, targets=soft), valid, seed+config.get('networks', 3), loss=nn.CrossEntropyLoss(), device=kwargs.get('device'), title=kwargs.get('title', ''))
-    return learn, h, soft
+    first = config | config.get('first', {})
+    soft, seconds = soft_labels(s, first, seed=seed, **kwargs)
+    return train(config, replace(s, targets=soft), valid, seed + first.get('networks', 3)*first.get('rounds', 1), loss=nn.CrossEntropyLoss()), soft, seconds
 
 # %% ../nbs/26_audit.ipynb #c217a112
 def read_doubtful(

@@ -7,18 +7,18 @@ __all__ = ['AUDIT', 'CONFIG', 'METHODS', 'PROFILES', 'SMALL', 'STARTS', 'PARENTS
            'show_difference', 'run_audit', 'show_recovered', 'q3_config', 'labelled_by', 'estimate', 'run_method',
            'run_argmin', 'run_q3']
 
-# %% ../nbs/32_q3.ipynb #c0cb4308
+# %% ../nbs/32_q3.ipynb #b4f2bf96
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from fastai.metrics import accuracy
-from torch import nn
 
-from .audit import audit_labels, recover, soft_labels
+from .audit import audit_labels, recover, self_train
 from .checkpoint import load_checkpoint, load_start
-from .core import InputError, Record, find_network, run_once, save_figure
+from .core import InputError, Record, find_network, run_once, save_figure, work_folder
 from .datasets import ImageSet, balanced_subset, load_set, stratified_split
 from .embed import plot_map, tsne
 from .evaluate import add_scores, predict_probs, train_recorded
@@ -121,11 +121,13 @@ def show_recovered(
     for ax, labels, title in zip(axs, (s.targets, recovered), ('given', 'recovered')): plot_map(xy, labels[picks], s.vocab, ax, size=6).set_title(title)
     return fig
 
-# %% ../nbs/32_q3.ipynb #62b624f4
+# %% ../nbs/32_q3.ipynb #0d6f0cdf
 CONFIG = dict(model='lean', bs=128, lr=1e-2, wd=.01, held_out=1/12,
               augment=dict(rotate=10, shear=.1, scale=.1, shift=.07, elastic=0, stroke=.2))
-METHODS = dict(plain=dict(loss='ce', epochs=5), scl_nl=dict(loss='scl_nl', epochs=20), recipe=dict(loss='scl_nl', epochs=20, networks=3), oracle=dict(loss='ce', epochs=5))
-PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=2), recipe=dict(epochs=1, networks=2), oracle=dict(epochs=1)), quick={}, full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=40), recipe=dict(epochs=30, networks=5), oracle=dict(epochs=10)))
+METHODS = dict(plain=dict(loss='ce', epochs=5), scl_nl=dict(loss='scl_nl', epochs=20), 
+               recipe=dict(loss='scl_nl', epochs=30, model_args=dict(widths=[64,128,128]), first=dict(epochs=20, model_args={}, networks=3, rounds=2)), oracle=dict(loss='ce', epochs=5))
+PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=2), recipe=dict(epochs=1, first=dict(epochs=1, model_args={}, networks=2)), oracle=dict(epochs=1)), quick={},
+                full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=40), recipe=dict(epochs=40, first=dict(epochs=30, model_args={}, networks=5, rounds=2)), oracle=dict(epochs=10)))
 SMALL = dict(plain=dict(epochs=10, bs=32), scl_nl=dict(epochs=20, bs=32), recipe=dict(epochs=20, bs=32), oracle=dict(epochs=5, bs=32)) # the embedded stand-in has 1,437 images
 STARTS = ('scratch', 'q1')
 PARENTS = dict(q1=dict(question='q1'), digits=dict(question='q2', name='pretrain')) # start -> whose body; Q1's rows are called by their network
@@ -139,7 +141,9 @@ def q3_config(
     "`CONFIG` with what the method, the profile, the data's size and the caller change"
     if method not in METHODS: raise InputError(f"method '{method}' is not known; choose one of {', '.join(METHODS)}")
     small = SMALL[method] if where['kind'] == 'embedded' and profile == 'quick' else {}
-    return {**CONFIG, **METHODS[method], **PROFILES[profile].get(method, {}), **small, **changes}
+    config = {**CONFIG, **METHODS[method], **PROFILES[profile].get(method, {}), **small, **changes}
+    if 'first' in config and 'epochs' in changes: config['first'] = config['first'] | dict(epochs=changes['epochs'])
+    return config
 
 # %% ../nbs/32_q3.ipynb #d599a9d6
 def _parts(where, out, config, method, seed, profile, device=None):
@@ -164,7 +168,7 @@ def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
-# %% ../nbs/32_q3.ipynb #1886bb37
+# %% ../nbs/32_q3.ipynb #34e099e7
 def run_method(
     method:str, # a key of `METHODS`
     start:str, # 'scratch' or a key of `PARENTS`
@@ -186,13 +190,13 @@ def run_method(
     rec = Record('q3', name or f'{method}-{start}', config, data, seed, where['kind'], profile)
 
     def work(rec):
-        seen, loss, seconds = train, get_loss(config['loss']), 0.
+        loss = get_loss(config['loss'])
+        shared = dict(metrics=estimate, device=device)
+        last = partial(train_recorded, rec, out=out, rendering='mnist_style', keep=keep, **shared)
         if method == 'recipe':
-            soft, seconds = soft_labels(train, config, loss, seed=1000*seed, device=device, title=f'q3 {rec.name}, seed {seed}', body=body, metrics=estimate)
-            seen, loss = replace(train, targets=soft), nn.CrossEntropyLoss()
-            rec.metrics['sure'] = float((soft.max(1) > .9).mean())
-        learn, spec = train_recorded(rec, seen, valid, out, 'mnist_style', keep=keep, body=body, loss=loss, metrics=estimate, device=device)
-        rec.metrics['train_seconds'] = round(rec.metrics['train_seconds'] + seconds, 2)
+            (learn, spec), soft, before = self_train(train, valid, config, 1000*seed, lambda _, seen, valid, seed, loss: last(seen, valid, loss=loss), loss=loss, title=f'q3 {rec.name}, seed {seed}', body=body, state=work_folder(rec, out)/'first', **shared)
+            rec.metrics.update(sure=float((soft.max(1) > .9).mean()), train_seconds=round(rec.metrics['train_seconds'] + before, 2))
+        else: learn, spec = last(train, valid, body=body, loss=loss)
         rec.metrics['uses_clean_labels'] = method == 'oracle'
         if method in ('scl_nl','recipe'): rec.metrics['recovered'] = _recovered(learn.model, spec, train, where, device)
         _score(rec, learn.model, spec, valid, test, device=device)
