@@ -144,9 +144,9 @@ def tsne(**kwargs):
     from midas_task2.embed import tsne_records
     return _experiment(tsne_records, ('drawings','mnist_test'), **kwargs)
 
-# %% ../nbs/41_cli.ipynb #be667f67
+# %% ../nbs/41_cli.ipynb #5b2710f5
 def study(
-    groups:Param('what to run: headline, writers, distilled, robust, large, ablation, ladder, sweeps (Q1); transfer, gap (Q2); verdicts, losses_mlp, losses_cnn, sizes, answer (Q3); default: all of Q1', str, nargs='*', opt=False)=None, # what to run; default: all of Q1
+    groups:Param('what to run: headline, writers, distilled, robust, large, ablation, ladder, sweeps (Q1); transfer, best, gap (Q2); verdicts, losses_mlp, losses_cnn, sizes, answer (Q3); default: all of Q1', str, nargs='*', opt=False)=None, # what to run; default: all of Q1
     data:str='auto', # as for `run`
     out:str='', # output folder; default: `reports/q1-study`, and `reports/mnist-study` for Q2 and Q3
     profile:str='quick', # quick, or smoke: one epoch, to see that it runs
@@ -158,7 +158,7 @@ def study(
     "The questions at length, with several seeds or folds: what each choice is worth; hours, but it goes on where it was stopped"
     if workers < 0: raise InputError(f'--workers {workers}: give 0 or more')
     from midas_task2.q3_study import GROUPS as OF_Q3
-    of_mnist = [g for g in groups or () if g in ('transfer', 'gap', 'verdicts', *OF_Q3)]
+    of_mnist = [g for g in groups or () if g in ('transfer', 'best', 'gap', 'verdicts', *OF_Q3)]
     if of_mnist and len(of_mnist) < len(groups): raise InputError(f"study {' '.join(groups)}: groups of Q1 and of MNIST have folders of their own; run them one after the other")
     if rows and len(groups or ()) != 1: raise InputError(f'--rows {rows}: name the one group that has them')
     if of_mnist: return _study_mnist(of_mnist, data, out, profile, rows, workers, fresh, json)
@@ -181,13 +181,13 @@ def _study_place(out, data, profile, roles=('drawings',), place='q1-study'):
 
 def _study_mnist(groups, data, out, profile, rows, workers, fresh, json):
     from midas_task2.compare import result_table
-    from midas_task2.q2_study import gap, transfer
+    from midas_task2.q2_study import best, gap, transfer
     from midas_task2.q3_study import run_group
     from midas_task2.verdicts import errors_table, run_verdicts
-    if rows and groups == ['transfer']: raise InputError(f'--rows {rows}: transfer has none')
+    if rows and groups[0] in ('transfer', 'best'): raise InputError(f'--rows {rows}: {groups[0]} has none')
     out, where = _study_place(out, data, profile, ('drawings', 'mnist_train', 'mnist_test', 'task3'), 'mnist-study')
     same, only = dict(where=where, out=out, profile=profile, workers=workers, fresh=fresh), rows.split(',') if rows else None
-    runs = dict(transfer=transfer, gap=partial(gap, only=only), verdicts=partial(run_verdicts, only=only))
+    runs = dict(transfer=transfer, best=best, gap=partial(gap, only=only), verdicts=partial(run_verdicts, only=only))
     done = {g:runs.get(g, partial(run_group, g, only=only))(**same) for g in groups}
     recs = [r for rs in done.values() for r in rs]
     _show(_summary(recs), json, '\n\n'.join((errors_table if g == 'verdicts' else result_table)(rs).to_string() for g,rs in done.items()))
