@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['AUGMENT', 'FEW', 'SURE', 'cross_predict', 'linear_predict', 'strongest', 'ask_witnesses', 'recover', 'Audit',
-           'audit_labels', 'soft_labels', 'self_train', 'read_doubtful', 'reference_reads', 'save_relabelled']
+           'audit_labels', 'soft_labels', 'first_config', 'self_train', 'read_doubtful', 'reference_reads',
+           'save_relabelled']
 
 # %% ../nbs/26_audit.ipynb #4d66abfd
 import warnings
@@ -105,7 +106,7 @@ def recover(
     T = np.clip(T, 1e-6, None) # nothing is impossible: the matrix was estimated
     return posterior(logs, torch.as_tensor(given), T/T.sum(1, keepdims=True)).numpy()
 
-# %% ../nbs/26_audit.ipynb #7f289112
+# %% ../nbs/26_audit.ipynb #7546bf01
 @dataclass
 class Audit:
     "What `audit_labels` found"
@@ -141,7 +142,7 @@ def audit_labels(
     if d['kind'] in ('clean', 'permuted'): p = q @ T.T
     else:
         p, _ = cross_predict(s, get_loss('forward', T=T), len(nets), refine or steps*8//5, seed, nets, device, title and f'{title}, {d["kind"]}')
-        d |= label_shares(settle(latent_counts(p, s.targets, share=SURE)))
+        d |= label_shares(settle(latent_counts(p, s.targets, share=SURE), [[list(s.vocab).index(c) for c in g] for g in d['mixed']]))
     return Audit(d, recover(p, s.targets, d['transition']).astype(np.float32), s.targets)
 
 SURE = .8 # of each class, for the matrix after the second training: what it gets wrong is among the rest
@@ -151,7 +152,7 @@ def _believed(d, C):
     wrong = dict(complementary=1., symmetric=1-d['share_right'])
     return transition('symmetric', wrong[d['kind']], C) if d['kind'] in wrong else np.array(d['transition'])
 
-# %% ../nbs/26_audit.ipynb #b6e577ac
+# %% ../nbs/26_audit.ipynb #ab1a0fe0
 def soft_labels(
     s:ImageSet, # with labels that may be wrong
     config:dict, # as for `train_learner`; `networks` are asked in each of so many `rounds`, by default 3 and 1
@@ -175,18 +176,25 @@ def soft_labels(
         seen, loss = replace(s, targets=recover(probs, s.targets, T).astype(np.float32)), nn.CrossEntropyLoss()
     return seen.targets, seconds
 
+def first_config(
+    config:dict # as for `self_train`
+)->dict: # as for `soft_labels`
+    "How the networks before the last one are trained: as that, but of the architecture's own size, and with what `first` changes"
+    return {**config, 'model_args':{}, **config.get('first', {})}
+
 def self_train(
     s:ImageSet, # with labels that may be wrong
     valid:ImageSet, # what each epoch is measured on
-    config:dict, # of the last network, as for `train_learner`; `first`: what differs for those before it, as for `soft_labels`
+    config:dict, # of the last network, as for `train_learner`; `first`: what differs for those before it, with `networks` and `rounds` of `soft_labels`
     seed:int=0,
-    train=train_learner, # for the last network: called with `config`, a set with soft labels, `valid`, `seed` and `loss`
+    device=None, # default: CUDA where there is one
+    title:str='', # shown with each epoch; empty: silent
     **kwargs # as for `soft_labels`
-)->tuple: # what `train` returns; float32 [N, C] that the last network learned from; seconds of training before it
+)->tuple: # `Learner` and `History` of the last network, and float32 [N, C] that it learned from
     "Learn from doubtful labels without a clean one: several networks, then one that learns from their mean answer and the labels together"
-    first = config | config.get('first', {})
-    soft, seconds = soft_labels(s, first, seed=seed, **kwargs)
-    return train(config, replace(s, targets=soft), valid, seed + first.get('networks', 3)*first.get('rounds', 1), loss=nn.CrossEntropyLoss()), soft, seconds
+    soft, _ = soft_labels(s, first_config(config), seed=seed, device=device, title=title, **kwargs)
+    learn, h = train_learner(config, replace(s, targets=soft), valid, seed+100, loss=nn.CrossEntropyLoss(), device=device, title=title)
+    return learn, h, soft
 
 # %% ../nbs/26_audit.ipynb #c217a112
 def read_doubtful(

@@ -75,10 +75,10 @@ def run_pretrain(
         rec.metrics['zero_shot'] = rec.metrics['accuracy']
     return run_once(rec, out, work, fresh, network=True)
 
-# %% ../nbs/31_q2.ipynb #7b824d86
+# %% ../nbs/31_q2.ipynb #3521f8cf
 def _train(rec, train, valid, test, out, device, body=None, keep=True):
     "Train as the record's config says, and score"
-    learn, spec = train_recorded(rec, train, valid, out, 'mnist_style', keep=keep, body=body, device=device)
+    learn, spec = train_recorded(rec, train, valid, out, rec.config.get('rendering', 'mnist_style'), keep=keep, body=body, device=device)
     last = rec.history[-1]
     rec.metrics.update(valid_accuracy=last['accuracy'], train_loss=last['train_loss'], valid_loss=last['valid_loss'])
     known = [spec.vocab.index(c) for c in test.vocab] # of 62 classes, the ten that can occur

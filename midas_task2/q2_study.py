@@ -91,7 +91,7 @@ def transfer_answer(
         told.append(f"*{start}*, {way}: " + (f"pays up to {pays.max():,} images" if len(pays) else 'pays nowhere') + f" (most at {best.n:,}: {points(dict(mean=best['mean'], low=best.low, high=best.high))})")
     return f"Over {t.seeds.max()} seeds: " + '; '.join(told) + '.'
 
-# %% ../nbs/35_q2_study.ipynb #cba0f41f
+# %% ../nbs/35_q2_study.ipynb #0be6f5f3
 BEST = dict(model_args=dict(widths=[64,128,128]), epochs=20, every=0)
 
 def best(
@@ -102,12 +102,12 @@ def best(
     workers:int=0, # as for `in_processes`
     fresh:bool=False # run even what is there
 )->list: # records
-    "Train the larger network on all of MNIST, from random starts"
+    "Train the larger network on MNIST, 5,000 images held out, from random starts"
     brief = profile == 'smoke'
     calls = [partial(run_mnist, 'scratch', where, out, s, profile, fresh, name='best-scratch', keep=s == 0, **(BEST | (dict(epochs=1) if brief else {}))) for s in range(1 if brief else seeds)]
     return list(in_processes(calls, workers))
 
-# %% ../nbs/35_q2_study.ipynb #320fc843
+# %% ../nbs/35_q2_study.ipynb #ddb9f6fb
 _PEN = CONFIG['pretrain']['augment']
 GAP = { # row -> what it says, rendering, augmentation
     'page':('the whole page, made small', 'page_28', dict(_PEN, stroke=0)),
@@ -151,6 +151,7 @@ def run_domains(
     def work(rec):
         fig, axs = plt.subplots(1, 2, figsize=(11,5.5), layout='constrained')
         for ax, (row, (model, spec)) in zip(axs, nets.items()):
+            assert spec.rendering == GAP[row][1]
             drawn = load_set('drawings', where, spec.rendering).classes(DIGITS)
             drawn = drawn.subset(balanced_subset(drawn.targets, min(n, len(drawn)), seed))
             x = np.concatenate([features(model, spec, s.images) for s in (drawn, test)])

@@ -7,16 +7,16 @@ __all__ = ['AUDIT', 'CONFIG', 'METHODS', 'PROFILES', 'SMALL', 'STARTS', 'PARENTS
            'show_difference', 'run_audit', 'show_recovered', 'q3_config', 'labelled_by', 'estimate', 'run_method',
            'run_argmin', 'run_q3']
 
-# %% ../nbs/32_q3.ipynb #b4f2bf96
+# %% ../nbs/32_q3.ipynb #15d6b429
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from fastai.metrics import accuracy
+from torch import nn
 
-from .audit import audit_labels, recover, self_train
+from .audit import audit_labels, first_config, recover, soft_labels
 from .checkpoint import load_checkpoint, load_start
 from .core import InputError, Record, find_network, run_once, save_figure, work_folder
 from .datasets import ImageSet, balanced_subset, load_set, stratified_split
@@ -81,7 +81,7 @@ def show_difference(
     for ax in axs.flat: ax.set_xticks([]); ax.set_yticks([])
     return fig
 
-# %% ../nbs/32_q3.ipynb #a3b6044b
+# %% ../nbs/32_q3.ipynb #6907f122
 AUDIT = dict(smoke=60, quick=500, full=1000) # profile -> steps of each network's training
 
 def run_audit(
@@ -99,10 +99,10 @@ def run_audit(
     def work(rec):
         start = time.perf_counter()
         audit = audit_labels(task3, steps=AUDIT[profile], seed=seed, device=device, title=f'q3 audit, seed {seed}')
-        true, d = mnist.targets[task3.ids], audit.diagnosis
+        seconds, true, d = time.perf_counter() - start, mnist.targets[task3.ids], audit.diagnosis
         T = transition_matrix(true, task3.targets, len(task3.vocab))
-        rec.metrics.update({k:d[k] for k in ('kind','confidence','share_right','share_right_low','share_right_high')}, seconds=round(time.perf_counter() - start, 2), true_share_right=float((task3.targets == true).mean()),
-                           matrix_error=float(np.abs(np.array(d['transition']) - T).max()), recovered=float((audit.recovered == true).mean()))
+        rec.metrics.update({k:d[k] for k in ('kind','confidence','share_right','share_right_low','share_right_high')}, seconds=round(seconds, 2))
+        rec.metrics.update(true_share_right=float((task3.targets == true).mean()), matrix_error=float(np.abs(np.array(d['transition']) - T).max()), recovered=float((audit.recovered == true).mean()))
         rec.tables.update(vocab=list(task3.vocab), transition=d['transition'], counted=T.round(5))
         rec.figures['Given and recovered labels'] = save_figure(show_recovered(task3, audit.recovered, seed), out, f'q3-audit-{rec.kind}-{rec.id}')
     return run_once(rec, out, work, fresh)
@@ -121,13 +121,13 @@ def show_recovered(
     for ax, labels, title in zip(axs, (s.targets, recovered), ('given', 'recovered')): plot_map(xy, labels[picks], s.vocab, ax, size=6).set_title(title)
     return fig
 
-# %% ../nbs/32_q3.ipynb #0d6f0cdf
+# %% ../nbs/32_q3.ipynb #a68c9efe
 CONFIG = dict(model='lean', bs=128, lr=1e-2, wd=.01, held_out=1/12,
               augment=dict(rotate=10, shear=.1, scale=.1, shift=.07, elastic=0, stroke=.2))
 METHODS = dict(plain=dict(loss='ce', epochs=5), scl_nl=dict(loss='scl_nl', epochs=20), 
-               recipe=dict(loss='scl_nl', epochs=30, model_args=dict(widths=[64,128,128]), first=dict(epochs=20, model_args={}, networks=3, rounds=2)), oracle=dict(loss='ce', epochs=5))
-PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=2), recipe=dict(epochs=1, first=dict(epochs=1, model_args={}, networks=2)), oracle=dict(epochs=1)), quick={},
-                full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=40), recipe=dict(epochs=40, first=dict(epochs=30, model_args={}, networks=5, rounds=2)), oracle=dict(epochs=10)))
+               recipe=dict(loss='scl_nl', epochs=30, model_args=dict(widths=[64,128,128]), first=dict(epochs=20, networks=3, rounds=2)), oracle=dict(loss='ce', epochs=5))
+PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=2), recipe=dict(epochs=1, first=dict(epochs=1, networks=2)), oracle=dict(epochs=1)), quick={},
+                full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=40), recipe=dict(epochs=40, first=dict(epochs=30, networks=5, rounds=2)), oracle=dict(epochs=10)))
 SMALL = dict(plain=dict(epochs=10, bs=32), scl_nl=dict(epochs=20, bs=32), recipe=dict(epochs=20, bs=32), oracle=dict(epochs=5, bs=32)) # the embedded stand-in has 1,437 images
 STARTS = ('scratch', 'q1')
 PARENTS = dict(q1=dict(question='q1'), digits=dict(question='q2', name='pretrain')) # start -> whose body; Q1's rows are called by their network
@@ -136,7 +136,7 @@ def q3_config(
     method:str, # a key of `METHODS`
     where:dict, # from `resolve_data`
     profile:str, # a key of `PROFILES`
-    **changes # what differs
+    **changes # what differs; `epochs` counts for the recipe's first networks too
 )->dict:
     "`CONFIG` with what the method, the profile, the data's size and the caller change"
     if method not in METHODS: raise InputError(f"method '{method}' is not known; choose one of {', '.join(METHODS)}")
@@ -168,7 +168,7 @@ def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
-# %% ../nbs/32_q3.ipynb #34e099e7
+# %% ../nbs/32_q3.ipynb #6fc794c8
 def run_method(
     method:str, # a key of `METHODS`
     start:str, # 'scratch' or a key of `PARENTS`
@@ -191,12 +191,13 @@ def run_method(
 
     def work(rec):
         loss = get_loss(config['loss'])
-        shared = dict(metrics=estimate, device=device)
-        last = partial(train_recorded, rec, out=out, rendering='mnist_style', keep=keep, **shared)
-        if method == 'recipe':
-            (learn, spec), soft, before = self_train(train, valid, config, 1000*seed, lambda _, seen, valid, seed, loss: last(seen, valid, loss=loss), loss=loss, title=f'q3 {rec.name}, seed {seed}', body=body, state=work_folder(rec, out)/'first', **shared)
-            rec.metrics.update(sure=float((soft.max(1) > .9).mean()), train_seconds=round(rec.metrics['train_seconds'] + before, 2))
-        else: learn, spec = last(train, valid, body=body, loss=loss)
+        seen, start, before, shared = train, body, 0., dict(metrics=estimate, device=device)
+        if method == 'recipe': # as `self_train`, with a record
+            soft, before = soft_labels(train, first_config(config), loss, seed=1000*seed, title=f'q3 {rec.name}, seed {seed}', state=work_folder(rec, out)/'first', body=body, **shared)
+            seen, start, loss = replace(train, targets=soft), None, nn.CrossEntropyLoss()
+            rec.metrics['sure'] = float((soft.max(1) > .9).mean())
+        learn, spec = train_recorded(rec, seen, valid, out, 'mnist_style', keep=keep, body=start, loss=loss, **shared)
+        rec.metrics['train_seconds'] = round(rec.metrics['train_seconds'] + before, 2)
         rec.metrics['uses_clean_labels'] = method == 'oracle'
         if method in ('scl_nl','recipe'): rec.metrics['recovered'] = _recovered(learn.model, spec, train, where, device)
         _score(rec, learn.model, spec, valid, test, device=device)

@@ -84,9 +84,9 @@ def q2_table(
         for row, key in [('validation accuracy','valid_accuracy'), ('test accuracy','accuracy')]: t.loc[row,'B − C'] = points(difference(g['pretrained'], g['scratch'], key))
     return t.rename_axis('')
 
-# %% ../nbs/38_report_tables.ipynb #837ee31e
+# %% ../nbs/38_report_tables.ipynb #318a202e
 Q3_METHODS = dict(plain='cross entropy on the given labels, most likely class', argmin='the same network, least likely class',
-                  scl_nl='complementary loss −log(1 − p[given])', recipe='self-training: the mean answer of such networks and the given labels teach a fresh one', oracle='relabelled by a network trained on clean labels')
+                  scl_nl='complementary loss −log(1 − p[given])', recipe='self-training: the mean answer of such networks and the given labels teach others, these a wider one, which begins at random', oracle='relabelled by a network trained on clean labels')
 STARTS = dict(scratch='random', q1='Q1')
 
 def q3_table(

@@ -21,9 +21,9 @@ from .datasets import balanced_subset, embedded_digits, load_set
 from .diagnose import THRESHOLDS, diagnose_labels
 from .glyphs import corrupt, sample_given, transition
 
-# %% ../nbs/37_verdicts.ipynb #273de6b7
+# %% ../nbs/37_verdicts.ipynb #0e6ddb4d
 CASES = [('clean', 0.), *((kind, rate) for kind in ('symmetric','pair') for rate in (.1,.4,.8)), ('permuted', 1.), ('random', 1.), ('complementary', 1.)]
-UNSEEN = [('symmetric', .2), ('uneven', 1.), ('renamed', 1.)] # cases that nothing was fitted to; the first is a fifth complementary, the others right
+UNSEEN = [('symmetric', .2), ('uneven', 1.), ('renamed', 1.)] # cases that nothing was fitted to; in the first a fifth of the labels is complementary, the rest right
 IMAGES = dict( # name -> the images and their right labels
     digits=lambda where: embedded_digits('train'),
     mnist=lambda where: (s := load_set('mnist_train', where)).subset(balanced_subset(s.targets, 10_000)),
@@ -39,7 +39,7 @@ def right_verdict(
     if kind == 'permuted' or (kind == 'pair' and rate > .5): return 'permuted' if reference else dict(permuted='clean', pair='class_dependent')[kind]
     return dict(pair='class_dependent', uneven='complementary', renamed='complementary').get(kind, kind)
 
-# %% ../nbs/37_verdicts.ipynb #086c9841
+# %% ../nbs/37_verdicts.ipynb #4247177a
 def spoil(
     targets:np.ndarray, # int [N], right labels
     kind:str, # as for `corrupt`, or 'uneven' and 'renamed': complementary, towards some classes, or of classes that exchanged their names
@@ -49,11 +49,13 @@ def spoil(
 )->tuple: # int64 [N], and float [C, C], P(label = column | right = row)
     "Labels that are wrong in a known way"
     if kind not in ('uneven','renamed'): return corrupt(targets, kind, rate, n_classes, seed)
+    if n_classes < 4: raise InputError(f'{n_classes} classes: {kind} complementary labels need four or more')
     T = transition('complementary', n_classes=n_classes)
     if kind == 'renamed': T = T @ transition('permuted', n_classes=n_classes, seed=seed)
     else:
         for row, order in zip(T, np.random.default_rng([seed, 3]).random(T.shape).argsort(1)):
             for share, group in zip((.6, .3, .1), np.array_split([c for c in order if row[c]], 3)): row[group] = share/len(group)
+    T = (1-rate)*np.eye(n_classes) + rate*T
     return sample_given(targets, T, seed), T
 
 STEPS = dict(smoke=40, quick=500, full=1000) # profile -> steps of each network's training
