@@ -86,13 +86,13 @@ DISTILLED = {'alone':('the page, learned from three networks', dict(taught_by='a
 CROP = {'crop':('the crop to the ink', dict(rendering='ink_crop'))}
 LARGE = {'resnet18':('the page, by a ResNet18', dict(model='resnet18')), 'wide':('the page at 72x96, by a network 1.5 times as wide', dict(rendering='page_large', model_args=dict(widths=[48,96,192,192])))}
 
-# %% ../nbs/33_q1_study.ipynb #7dd4c475
+# %% ../nbs/33_q1_study.ipynb #329b47db
 GROUPS = dict(
     headline=dict(title='The recipe on folds of its own', rows=HEADLINE, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
     writers=dict(title='The recipe on people it never met', rows={**HEADLINE, **CROP}, budget=FINAL, folds=dict(seed=1, split='writer'), seeds=(1,)),
     distilled=dict(title='One network in the place of three', rows=DISTILLED, budget=dict(epochs=FINAL['epochs']), folds=dict(seed=1), seeds=(1,)),
     robust=dict(title='A network that does not mind size and place', rows=CROP, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
-    large=dict(title='Larger networks, the same recipe', rows=LARGE, budget=FINAL, folds=dict(seed=1), seeds=(1,)),
+    large=dict(title='Larger networks, the same recipe', rows=LARGE, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3), once=('resnet18',)), # the better of the two again by two more seeds
     ablation=dict(title='What each choice is worth', rows=ABLATION, budget=dict(epochs=20), folds={}, seeds=(0,)),
     ladder=dict(title='Networks, small to large', rows=LADDER, budget=dict(epochs=12), folds=dict(only=[0]), seeds=(0,)),
     sweeps=dict(title='Optimizers, learning rates, batch sizes', rows=SWEEPS, budget=dict(epochs=6), folds=dict(only=[0,1]), seeds=(0,)),
@@ -108,7 +108,7 @@ def group_records(
     if group not in GROUPS: raise InputError(f"group '{group}' is not known; choose from {', '.join(GROUPS)}")
     g = GROUPS[group]
     if unknown := set(only or ()) - set(g['rows']): raise InputError(f"row '{min(unknown)}' is not known in {group}; choose from {', '.join(g['rows'])}")
-    recs = [_record(group, n, changes, g, where, seed, profile) for seed in g['seeds'] for n,(_,changes) in g['rows'].items() if not only or n in only]
+    recs = [_record(group, n, changes, g, where, seed, profile) for seed in g['seeds'] for n,(_,changes) in g['rows'].items() if (not only or n in only) and (seed == g['seeds'][0] or n not in g.get('once', ()))]
     for r in recs: _check_possible(r, load_set('drawings', where))
     return recs
 
@@ -371,7 +371,7 @@ def read_unlabelled(
         r.tables['what'] = 'the page by the average hand, as told from other drawings whose classes are not known'
     return newest(run_once(res, out, work), out)
 
-# %% ../nbs/33_q1_study.ipynb #ff2b6225
+# %% ../nbs/33_q1_study.ipynb #91115f69
 def conclude(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder that holds the cross-validations
@@ -389,9 +389,9 @@ def conclude(
     return recs + [look_closer(rs[0], where, out) for rs in firsts.values()]
 
 def _pairs(group, records, where, out):
-    "Per seed, the network that sees the page and the one that sees the crop, together"
-    seen = [r for r in records if r.name.endswith(('-alone', '-crop')) and not r.config.get('teachers')]
-    return [ensemble(f'{group}-pair', rs, where, out) for rs in grouped(seen, 'seed').values() if len(rs) == 2]
+    "Per seed, a network that sees the page and the one that sees the crop, together"
+    seen = lambda page: [r for r in records if r.name.endswith((page, '-crop')) and not r.config.get('teachers')]
+    return [ensemble(f'{group}-{name}', rs, where, out) for name, page in (('pair','-alone'), ('pair-wide','-wide')) for rs in grouped(seen(page), 'seed').values() if len(rs) == 2]
 
 def _all(records):
     "Every network that was trained on these folds by labels alone, where larger ones are among them"
@@ -400,7 +400,7 @@ def _all(records):
 
 def _informed(records, where, out):
     "What knowing the writer's other drawings adds to finished cross-validations, without training"
-    return [read_unlabelled(r, where, out) for r in records if r.config.get('context')] + [read_with_hand(r, where, out, _steadiest(r)) for r in records if r.name.endswith(('alone', 'context', 'crop', 'pair'))]
+    return [read_unlabelled(r, where, out) for r in records if r.config.get('context')] + [read_with_hand(r, where, out, _steadiest(r)) for r in records if r.name.endswith(('alone', 'context', 'crop', 'pair', 'wide'))]
 
 def _together(name, records, where, out):
     "The ensemble of several seeds, and its answers beside the writer's hand; one that knew the hand already is left alone"
