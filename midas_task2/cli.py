@@ -202,21 +202,23 @@ def _study_lines(r):
     from midas_task2.study_figures import group_table
     return ['', r.tables['title'], *group_table(r)[['accuracy, %', 'difference']].to_string().splitlines()]
 
-# %% ../nbs/41_cli.ipynb #9a2b61dc
+# %% ../nbs/41_cli.ipynb #5777856e
 def release(
+    of:Param('whose networks: q1 or mnist (Q2 and Q3); default: q1', str, nargs='?', opt=False)='q1', # whose networks: q1 or mnist (Q2 and Q3)
     data:str='auto', # as for `run`
-    out:str='', # the output folder of `study`; default: `reports/q1-study`
+    out:str='', # the output folder of `study`; default: `reports/q1-study` or `reports/mnist-study`
     to:str='', # where the networks go; default: `models` at home, for real data
     profile:str='quick', # as for `study`
     json:bool=False # print JSON
 ):
-    "Train the released networks on all drawings; `study headline robust` comes first"
-    from midas_task2 import q1_release
-    out, where = _study_place(out, data, profile)
+    "Q1: train the released networks on all drawings, after `study headline robust`; Q2 and Q3: take those of `study best answer`"
+    if of not in ('q1', 'mnist'): raise InputError(f"release '{of}': choose q1 or mnist")
+    out, where = _study_place(out, data, profile, **({} if of == 'q1' else dict(roles=('mnist_test',), place='mnist-study')))
     if not to and (where['kind'], profile) != ('real', 'quick'): raise InputError('networks of other data or profile than the real and quick need --to FOLDER')
     to = Path(to or home()/'models')
-    recs = q1_release.release(where, out, to, profile)
-    _show(_summary(recs), json, '\n'.join(f"{to/r.name}: {r.metrics['params']:,} parameters, trained in {r.metrics['train_seconds']:.0f} s" for r in recs))
+    from midas_task2 import q1_release, q3_study
+    names, recs = (q1_release.RELEASES, q1_release.release(where, out, to, profile)) if of == 'q1' else (q3_study.RELEASES, q3_study.release_mnist(out, to, where['kind'], profile))
+    _show(_summary(recs), json, '\n'.join(f"{to/name}: trained in {r.metrics['train_seconds']:.0f} s" for name,r in zip(names, recs)))
     return recs
 
 # %% ../nbs/41_cli.ipynb #07d4a39b

@@ -47,7 +47,7 @@ def mnist_split(
     train, valid = stratified_split(s.targets, 1/12, seed)
     return s.subset(train, f'{s.name} minus validation'), s.subset(valid, f'{s.name} validation')
 
-# %% ../nbs/31_q2.ipynb #e854df6a
+# %% ../nbs/31_q2.ipynb #2e00cff4
 PARENTS = dict(digits='pretrain', all='pretrain_all') # classes of the drawings -> name of the record
 
 def run_pretrain(
@@ -64,7 +64,7 @@ def run_pretrain(
 )->Record:
     "Train on the ten digit classes of the drawings, or on all; leaves its network in `OUT/models`"
     full = q2_config(where, profile, **changes)
-    config = dict(full['pretrain'], model=full['model'], rendering=rendering)
+    config = dict(full['pretrain'], rendering=rendering, **{k:full[k] for k in ('model','model_args') if k in full})
     drawings = load_set('drawings', where, rendering)
     if classes == 'digits': drawings = drawings.classes(DIGITS)
     _, valid = mnist_split(load_set('mnist_train', where), seed)
@@ -102,7 +102,7 @@ def area_under(
     x, y = np.array(points, float).reshape(-1, 2).T
     return float(((y[1:]+y[:-1])/2*np.diff(x)).sum()/(x[-1]-x[0])) if len(x) > 1 and x[-1] > x[0] else None
 
-# %% ../nbs/31_q2.ipynb #d8b2d915
+# %% ../nbs/31_q2.ipynb #a36d0a6d
 STARTS = ('scratch', 'pretrained')
 
 def few_images(
@@ -125,13 +125,14 @@ def run_mnist(
     device=None, # default: CUDA where there is one
     name:str='', # of the row; default: the start
     keep:bool=True, # leave its network in `OUT/models`
+    parent:str='', # the row of `run_pretrain` to start from; default: by the start
     **changes # what differs from `CONFIG` and the profile; `n` and `total`, as for `few_images`
 )->Record:
     "Train on MNIST from one start"
     train, valid = mnist_split(load_set('mnist_train', where), seed)
     test = load_set('mnist_test', where)
-    drawn = dict(question='q2', name=PARENTS['all' if start == 'pretrained_all' else 'digits'], seed=seed, kind=where['kind'], profile=profile)
-    body, parent, begun = load_start(out, **drawn) if start != 'scratch' else (None, None, dict(start='random'))
+    drawn = dict(question='q2', name=parent or PARENTS['all' if start == 'pretrained_all' else 'digits'], seed=seed, kind=where['kind'], profile=profile)
+    body, drawn_by, begun = load_start(out, **drawn) if start != 'scratch' else (None, None, dict(start='random'))
     config = {k:v for k,v in q2_config(where, profile, **changes).items() if k != 'pretrain'} | begun
     if config.get('n'): train = few_images(train, config['n'], seed, config.get('total', 0))
     rec = Record('q2', name or start, config, dict(train=train.describe(), valid=valid.describe(), test=test.describe()), seed, where['kind'], profile)
@@ -142,7 +143,7 @@ def run_mnist(
         curve.sort(key=lambda p: p['images'])
         rec.metrics.update({f'to_{round(l*100)}':time_to(curve, l, len(train)) for l in (.95, .98, .99)})
         rec.metrics['area'] = area_under([(p['images'], p['accuracy']) for p in curve])
-        rec.metrics['pretrain_seconds'] = parent.card['train_seconds'] if parent else 0.
+        rec.metrics['pretrain_seconds'] = drawn_by.card['train_seconds'] if drawn_by else 0.
     return run_once(rec, out, work, fresh, network=keep)
 
 # %% ../nbs/31_q2.ipynb #aca7b9b3

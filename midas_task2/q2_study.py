@@ -6,7 +6,7 @@
 __all__ = ['SIZES', 'WAYS', 'ROWS', 'BEST', 'GAP', 'budget', 'transfer', 'transfer_table', 'plot_transfer', 'transfer_answer',
            'best', 'gap', 'run_domains']
 
-# %% ../nbs/35_q2_study.ipynb #364d77f0
+# %% ../nbs/35_q2_study.ipynb #c2cd6e19
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from .core import InputError, Record, find_network, in_processes, run_once, save
 from .datasets import balanced_subset, load_set
 from .embed import features, knn_agreement, plot_map, tsne
 from .evaluate import mean_interval
-from .q2 import CONFIG, DIGITS, PARENTS, run_mnist, run_pretrain
+from .q2 import CONFIG, DIGITS, PARENTS, STARTS, run_mnist, run_pretrain
 
 # %% ../nbs/35_q2_study.ipynb #a603b723
 SIZES = (10, 30, 100, 300, 1000, 3000, 10_000, 55_000) # 5,000 of the 60,000 are held out
@@ -91,7 +91,7 @@ def transfer_answer(
         told.append(f"*{start}*, {way}: " + (f"pays up to {pays.max():,} images" if len(pays) else 'pays nowhere') + f" (most at {best.n:,}: {points(dict(mean=best['mean'], low=best.low, high=best.high))})")
     return f"Over {t.seeds.max()} seeds: " + '; '.join(told) + '.'
 
-# %% ../nbs/35_q2_study.ipynb #0be6f5f3
+# %% ../nbs/35_q2_study.ipynb #f546d40f
 BEST = dict(model_args=dict(widths=[64,128,128]), epochs=20, every=0)
 
 def best(
@@ -102,10 +102,12 @@ def best(
     workers:int=0, # as for `in_processes`
     fresh:bool=False # run even what is there
 )->list: # records
-    "Train the larger network on MNIST, 5,000 images held out, from random starts"
+    "Train the larger network on MNIST, 5,000 images held out, from random starts and from drawn digits; the networks of seed 0 are kept"
     brief = profile == 'smoke'
-    calls = [partial(run_mnist, 'scratch', where, out, s, profile, fresh, name='best-scratch', keep=s == 0, **(BEST | (dict(epochs=1) if brief else {}))) for s in range(1 if brief else seeds)]
-    return list(in_processes(calls, workers))
+    changes = BEST | (dict(epochs=1, pretrain=CONFIG['pretrain'] | dict(epochs=1)) if brief else {})
+    order, same = range(1 if brief else seeds), dict(where=where, out=out, profile=profile, fresh=fresh, **changes)
+    drawn = list(in_processes([partial(run_pretrain, seed=s, name='best-pretrain', **same) for s in order], workers))
+    return drawn + list(in_processes([partial(run_mnist, start, seed=s, name=f'best-{start}', parent='best-pretrain', keep=s == 0, **same) for s in order for start in STARTS], workers))
 
 # %% ../nbs/35_q2_study.ipynb #ddb9f6fb
 _PEN = CONFIG['pretrain']['augment']
