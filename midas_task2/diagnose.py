@@ -91,7 +91,7 @@ def settle(
         counts[block] = np.diag(counts[block].sum(1))
     return counts
 
-# %% ../nbs/14_diagnose.ipynb #33ac5dc9
+# %% ../nbs/14_diagnose.ipynb #d9ce8d52
 Z = 4. # standard errors from chance that count as more than chance
 FEW_WRONG = .03 # share of wrong labels among the surest images that a network's own mistakes explain
 PREFERS = .35 # concentration from which wrong labels go to particular classes
@@ -120,59 +120,61 @@ THRESHOLDS = dict(z=Z, few_wrong=FEW_WRONG, prefers=PREFERS, chance=CHANCE, alik
 
 def kind_alone(
     q:np.ndarray, # float [N, C], chances of given labels for images that were not trained on
-    given:np.ndarray # int [N]
+    given:np.ndarray, # int [N]
+    z:float=Z # standard errors from chance that count
 )->tuple: # kind, counts [C, C] over latent and given classes, groups of `mixed_classes` that were settled
     "The kind of labels from the data alone; `permuted` cannot be told from `clean`"
     C = q.shape[1]
     top, low = agreement_z(q.argmax(1), given, C), agreement_z(q.argmin(1), given, C)
     hole = low['agreement'] < low['chance'] and class_information(low['agreement'], C) > class_information(top['agreement'], C)
     counts = latent_counts(q, given, hole)
-    if max(top['z'], -low['z']) < Z: return 'random', counts, []
+    if max(top['z'], -low['z']) < z: return 'random', counts, []
     if hole: return 'complementary', counts, []
     groups = mixed_classes(counts)
     counts = settle(counts, groups)
     return _mostly_right(counts), counts, groups
 
-# %% ../nbs/14_diagnose.ipynb #d0f269fa
+# %% ../nbs/14_diagnose.ipynb #10f8770f
 def kind_with_reference(
     q:np.ndarray, # float [N, C], as for `kind_alone`
     given:np.ndarray, # int [N]
-    reference:np.ndarray # int [N], what a trusted classifier reads
+    reference:np.ndarray, # int [N], what a trusted classifier reads
+    z:float=Z # as for `kind_alone`
 )->tuple: # kind, counts [C, C] over right names and given classes, groups of `mixed_classes` that were settled
     "The kind of labels when somebody knows the right names"
-    C, (kind, counts, groups) = q.shape[1], kind_alone(q, given)
+    C, (kind, counts, groups) = q.shape[1], kind_alone(q, given, z)
     seen = transition_matrix(reference, given, C, normalise=False)
     agree = agreement_z(reference, given, C)
     if kind == 'random': # perhaps too few labels for the network to learn from, but not for one who knows
-        if agree['z'] < -Z: return 'complementary', seen, []
-        return (_mostly_right(seen) if agree['z'] > Z else kind), seen if agree['z'] > Z else counts, []
-    z = q.argmin(1) if kind == 'complementary' else q.argmax(1)
-    named, sure = _names(z, reference, C)
+        if agree['z'] < -z: return 'complementary', seen, []
+        return (_mostly_right(seen), seen, []) if agree['z'] > z else (kind, counts, [])
+    shapes = q.argmin(1) if kind == 'complementary' else q.argmax(1)
+    named, sure = _names(shapes, reference, C, z)
     back = np.argsort(named)
     if kind == 'complementary': return kind, counts[back], []
-    groups = [g for g in groups if not _exchanged(z, given, reference, named, g)]
+    groups = [g for g in groups if not _exchanged(shapes, given, reference, named, g, z)]
     counts = settle(latent_counts(q, given), groups)
     if not sure: return _mostly_right(counts), counts, groups
     counts = counts[back]
     top, own = counts.max(1), np.diag(counts)
     # where two names are near, as in pairs, the network may have taken the wrong one for the class, and labels still mostly carry the right one
-    return 'permuted' if (top-own > Z*np.sqrt(top+own)).any() else _mostly_right(counts), counts, groups
+    return 'permuted' if (top-own > z*np.sqrt(top+own)).any() else _mostly_right(counts), counts, groups
 
-def _exchanged(z, given, reference, named, group):
+def _exchanged(shapes, given, reference, named, group, z):
     "Where network and label differ within a group: whether the reference is surely on the network's side, so that shapes can be told apart and labels are wrong"
-    differ = np.isin(z, group) & np.isin(given, group) & (z != given)
-    shape, label = ((reference == named[x])[differ].sum() for x in (z, given))
-    return shape-label > Z*np.sqrt(shape+label)
+    differ = np.isin(shapes, group) & np.isin(given, group) & (shapes != given)
+    by_shape, by_label = ((reference == named[x])[differ].sum() for x in (shapes, given))
+    return by_shape-by_label > z*np.sqrt(by_shape+by_label)
 
-def _names(z, reference, C):
+def _names(shapes, reference, C, z):
     "The one-to-one naming of latent classes on which the reference agrees most; and whether it surely, and mostly, takes some class for another than its label says"
-    seen = transition_matrix(z, reference, C, normalise=False)
+    seen = transition_matrix(shapes, reference, C, normalise=False)
     named = linear_sum_assignment(-seen)[1]
     other, own = seen[np.arange(C), named], np.diag(seen)
-    sure = (other-own > Z*np.sqrt(other+own)) & (2*other > seen.sum(1)) & (2*other > seen.sum(0)[named]) # a poor reader has favourites, but rarely one for most of one class and little else
+    sure = (other-own > z*np.sqrt(other+own)) & (2*other > seen.sum(1)) & (2*other > seen.sum(0)[named]) # a poor reader has favourites, but rarely one for most of one class and little else
     return named, bool(sure.any())
 
-# %% ../nbs/14_diagnose.ipynb #3ce8fa00
+# %% ../nbs/14_diagnose.ipynb #6cc8f939
 def diagnose_labels(
     probs:np.ndarray, # float [N, C], what a network trained on the given labels says of images that it was not trained on
     given:np.ndarray, # int [N], the labels in question
@@ -183,10 +185,10 @@ def diagnose_labels(
 )->dict: # JSON-ready: `kind`, `means`, `advice`, `confidence`, `share_right` with `_low`, `_high`, `transition` with `_low`, `_high` [C, C], `mixed` (groups of `mixed_classes`), `classes`, `evidence`, `note`
     "What kind of wrong the labels are"
     q, given, reference = _arrays(probs, given, reference)
-    judge = lambda i: kind_alone(q[i], given[i]) if reference is None else kind_with_reference(q[i], given[i], reference[i])
-    kind, counts, groups = judge(slice(None))
+    judge = lambda i, z: kind_alone(q[i], given[i], z) if reference is None else kind_with_reference(q[i], given[i], reference[i], z)
+    kind, counts, groups = judge(slice(None), Z)
     rng = np.random.default_rng(seed)
-    same = np.mean([judge(rng.permutation(len(given))[:(len(given)+1)//2])[0] == kind for _ in range(draws)]) if draws else None
+    same = np.mean([judge(rng.permutation(len(given))[:(len(given)+1)//2], Z/2**.5)[0] == kind for _ in range(draws)]) if draws else None
     (means, advice), alone = KINDS[kind], kind if reference is None else kind_alone(q, given)[0]
     names = [str(c) for c in (range(q.shape[1]) if vocab is None else vocab)]
     mixed = [[names[c] for c in g] for g in groups]
