@@ -109,14 +109,14 @@ def best(
     drawn = list(in_processes([partial(run_pretrain, seed=s, name='best-pretrain', **same) for s in order], workers))
     return drawn + list(in_processes([partial(run_mnist, start, seed=s, name=f'best-{start}', parent='best-pretrain', keep=s == 0, **same) for s in order for start in STARTS], workers))
 
-# %% ../nbs/35_q2_study.ipynb #ddb9f6fb
+# %% ../nbs/35_q2_study.ipynb #2a51379b
 _PEN = CONFIG['pretrain']['augment']
 GAP = { # row -> what it says, rendering, augmentation
     'page':('the whole page, made small', 'page_28', dict(_PEN, stroke=0)),
     'box':('the box of the ink, at one size', 'ink_crop_28', dict(_PEN, stroke=0)),
     'mass':('centred by mass, full brightness', 'mnist_style', dict(_PEN, stroke=0)),
-    'bare':('the same, no augmentation at all', 'mnist_style', None),
-    'pen':('the same as mass, strokes thinner and thicker', 'mnist_style', _PEN)}
+    'bare':('centred by mass, no augmentation at all', 'mnist_style', None),
+    'pen':('centred by mass, strokes thinner and thicker', 'mnist_style', _PEN)}
 
 def gap(
     where:dict, # from `resolve_data`
