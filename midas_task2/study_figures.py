@@ -33,14 +33,14 @@ def group_table(
             for r in study_rows(rec, variants).itertuples()]
     return pd.DataFrame(rows).set_index('row')
 
-# %% ../nbs/25_study_figures.ipynb #df3c35fc
+# %% ../nbs/25_study_figures.ipynb #0cdfc7f9
 def closer_table(
     records # of question 'answers'
 )->pd.DataFrame: # text, best first, of those that look closer at one row
     "How well confidence fits, and what refusing the least sure is worth"
     share = lambda v: f'{100*v:.1f} %'
     found = sorted((r for r in records if 'risk_coverage' in r.tables), key=lambda r: -r.metrics['accuracy'])
-    rows = [{'who reads':r.tables['what'], 'accuracy':_percent(m), 'calibration error':share(m['calibration_error']), 'before the temperature':share(m['calibration_error_raw']),
+    rows = [{'who reads':r.tables['what'], 'people':'never met' if r.name.startswith('writers') else 'partly seen', 'accuracy':_percent(m), 'calibration error':share(m['calibration_error']), 'before the temperature':share(m['calibration_error_raw']),
              'answered, to be 99 % right':share(m['answered_at_99']), 'right of these':share(m['right_at_99'])} for r in found for m in [r.metrics]]
     return pd.DataFrame(rows, columns=list(rows[0]) if rows else ['who reads']).set_index('who reads')
 
