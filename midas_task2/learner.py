@@ -159,7 +159,7 @@ class Precision(Callback):
 
     def after_pred(self): self.learn.pred = self.pred.float()
 
-# %% ../nbs/20_learner.ipynb #2b33c419
+# %% ../nbs/20_learner.ipynb #6b1d145f
 class History(Callback):
     "Rows per epoch, a finer validation curve, and a clock that counts training only"
     order, _stateattrs = 60, ('epochs','curve','seconds') # after the Recorder; what `Resume` keeps
@@ -175,7 +175,7 @@ class History(Callback):
 
     def after_backward(self):
         if not self.every or (self.train_iter+1) % self.every: return
-        self.grad_norm = float(torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in self.model.parameters() if p.grad is not None])))
+        self.grad_norm = float(nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None]))
 
     def after_batch(self):
         if not self.training: return
