@@ -7,7 +7,7 @@ __all__ = ['AUGMENT', 'FEW', 'SURE', 'cross_predict', 'linear_predict', 'stronge
            'audit_labels', 'soft_labels', 'first_config', 'self_train', 'read_doubtful', 'reference_reads',
            'save_relabelled']
 
-# %% ../nbs/26_audit.ipynb #4d66abfd
+# %% ../nbs/26_audit.ipynb #97039dfa
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from .checkpoint import Spec, load_checkpoint
 from .core import InputError, write_text
 from .datasets import ImageSet, content, decode, idx_pair, labelled_files, own_vocab, read_labelled, stratified_folds
 from .diagnose import class_information, diagnose_labels, label_shares, latent_counts, settle
-from .evaluate import predict_probs
+from .evaluate import predict_probs, predict_views
 from .glyphs import transition
 from .learner import image_stats, train_learner
 from .losses import get_loss, posterior
@@ -152,10 +152,10 @@ def _believed(d, C):
     wrong = dict(complementary=1., symmetric=1-d['share_right'])
     return transition('symmetric', wrong[d['kind']], C) if d['kind'] in wrong else np.array(d['transition'])
 
-# %% ../nbs/26_audit.ipynb #ab1a0fe0
+# %% ../nbs/26_audit.ipynb #ff66dbb0
 def soft_labels(
     s:ImageSet, # with labels that may be wrong
-    config:dict, # as for `train_learner`; `networks` are asked in each of so many `rounds`, by default 3 and 1
+    config:dict, # as for `train_learner`; `networks`, by default 3, answer in each of `rounds`, by default 1
     loss=None, # of the first round, from `get_loss`; default: SCL-NL, for complementary labels
     T:np.ndarray|None=None, # [C, C], P(given = column | true = row); default: complementary, even
     seed:int=0, # of the first network; the others count on
@@ -164,15 +164,15 @@ def soft_labels(
     state:Path|str|None=None, # a folder that keeps what is done, as for `fit`
     **kwargs # as `build_learner`
 )->tuple: # float32 [N, C], chances of the true classes by images and labels together; and seconds of training
-    "What several networks that learned from the given labels, and the labels themselves, say of each image"
+    "What networks that had not learned from an image say of it, together with its label; those of later rounds learn from what the round before said"
     n, seen, loss, seconds = config.get('networks', 3), s, loss or get_loss('scl_nl'), 0.
     T = transition('complementary', n_classes=len(s.vocab)) if T is None else T
     spec = Spec(config['model'], list(s.vocab), list(s.images.shape[1:]), *image_stats(s))
     for i in range(config.get('rounds', 1)):
-        probs = 0.
-        for k in range(n):
-            learn, h = train_learner(config, seen, s.subset(slice(0, 200)), seed + i*n + k, loss=loss, device=device, title=title and f'{title}, round {i+1}, network {k+1} of {n}', state=state and Path(state)/f'{i}-{k}', **kwargs)
-            probs, seconds = probs + predict_probs(learn.model, spec, s.images, device=device)/n, seconds + h.seconds
+        probs = np.zeros((len(s), len(s.vocab)), np.float32)
+        for k, (idxs, held) in enumerate(stratified_folds(s.targets, n, seed+i)):
+            learn, h = train_learner(config, seen.subset(idxs), s.subset(held[:200]), seed + i*n + k, loss=loss, device=device, title=title and f'{title}, round {i+1}, network {k+1} of {n}', state=state and Path(state)/f'{i}-{k}', **kwargs)
+            probs[held], seconds = predict_views(learn.model, spec, s.images[held], seed=seed, device=device), seconds + h.seconds
         seen, loss = replace(s, targets=recover(probs, s.targets, T).astype(np.float32)), nn.CrossEntropyLoss()
     return seen.targets, seconds
 

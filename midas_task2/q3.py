@@ -121,13 +121,13 @@ def show_recovered(
     for ax, labels, title in zip(axs, (s.targets, recovered), ('given', 'recovered')): plot_map(xy, labels[picks], s.vocab, ax, size=6).set_title(title)
     return fig
 
-# %% ../nbs/32_q3.ipynb #a68c9efe
+# %% ../nbs/32_q3.ipynb #93157731
 CONFIG = dict(model='lean', bs=128, lr=1e-2, wd=.01, held_out=1/12,
               augment=dict(rotate=10, shear=.1, scale=.1, shift=.07, elastic=0, stroke=.2))
 METHODS = dict(plain=dict(loss='ce', epochs=5), scl_nl=dict(loss='scl_nl', epochs=20), 
-               recipe=dict(loss='scl_nl', epochs=30, model_args=dict(widths=[64,128,128]), first=dict(epochs=20, networks=3, rounds=2)), oracle=dict(loss='ce', epochs=5))
+               recipe=dict(loss='scl_nl', epochs=30, model_args=dict(widths=[64,128,128]), first=dict(epochs=20, networks=3, rounds=3)), oracle=dict(loss='ce', epochs=5))
 PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=2), recipe=dict(epochs=1, first=dict(epochs=1, networks=2)), oracle=dict(epochs=1)), quick={},
-                full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=40), recipe=dict(epochs=40, first=dict(epochs=30, networks=5, rounds=2)), oracle=dict(epochs=10)))
+                full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=40), recipe=dict(epochs=40, first=dict(epochs=30, networks=5, rounds=3)), oracle=dict(epochs=10)))
 SMALL = dict(plain=dict(epochs=10, bs=32), scl_nl=dict(epochs=20, bs=32), recipe=dict(epochs=20, bs=32), oracle=dict(epochs=5, bs=32)) # the embedded stand-in has 1,437 images
 STARTS = ('scratch', 'q1')
 PARENTS = dict(q1=dict(question='q1'), digits=dict(question='q2', name='pretrain')) # start -> whose body; Q1's rows are called by their network
