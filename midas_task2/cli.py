@@ -322,7 +322,7 @@ def _show_row(r, n, as_json):
     if as_json: print(('[' if n == 1 else ',') + '\n' + dumps(r), end='')
     elif 'error' not in r: print(one_line(r['file']), *(f'{one_line(c)} {p:.1%}' for c,p in zip(r['classes'], r['probabilities'])), sep='  ')
 
-# %% ../nbs/41_cli.ipynb #e8ac048f
+# %% ../nbs/41_cli.ipynb #80e11292
 def _audit(
     path,
     labels:str='', # a CSV file with the columns file and label; default: the folders' names
@@ -342,7 +342,15 @@ def _audit(
 def _diagnosis_text(d):
     share = lambda k: f"{100*d[k]:.2f}"
     sure = '' if d['confidence'] is None else f", in {d['confidence']:.0%} of random halves"
-    return f"{d['kind']}{sure}: {d['means']}\nright: {share('share_right')} % ({share('share_right_low')} to {share('share_right_high')})\nnext: {d['advice']}" + (f"\n{d['note']}" if d['note'] else '')
+    return f"{d['kind']}{sure}: {d['means']}\nright: {share('share_right')} % ({share('share_right_low')} to {share('share_right_high')})\nnext: {d['advice']}" + (f"\n{d['note']}" if d['note'] else '') + _matrix_text(d)
+
+def _matrix_text(d):
+    "Where the labels went: the matrix of few classes, the ten most frequent ways of many"
+    T, names = d['transition'], d['classes']
+    if d['kind'] in ('clean','random'): return ''
+    if len(names) <= 12: return '\n' + '\n'.join(['per cent; rows true, columns given', '      ' + ''.join(f'{n[:5]:>6}' for n in names)] + [f'{n[:5]:6}' + ''.join(f'{100*p:6.1f}' for p in row) for n,row in zip(names, T)])
+    ways = sorted(((p, names[i], names[j]) for i,row in enumerate(T) for j,p in enumerate(row) if i != j), reverse=True)[:10]
+    return '\n' + '\n'.join(f'{i} labelled {j}: {100*p:.1f} %' for p,i,j in ways)
 
 # %% ../nbs/41_cli.ipynb #452517f8
 @delegates(_audit)
@@ -371,13 +379,13 @@ def relabel(
     _show(dict(audit.diagnosis, n=len(s), changed=changed, out=out), json, f'{_diagnosis_text(audit.diagnosis)}\n{changed:,} of {len(s):,} labels changed: {out}')
     return audit
 
-# %% ../nbs/41_cli.ipynb #70537f41
+# %% ../nbs/41_cli.ipynb #35bb0551
 def bench(
     data:str='auto', # as for `run`
     out:str='', # output folder; default: `reports/mnist-study`, for real data
     rounds:int=5, # each trains every contestant once
-    usual:int=1280, # images for the usual way in each round; 0: leave it out
-    seeds:int=3, # of the table that takes one part of our recipe away at a time; 0: leave it out
+    usual:int=1280, # images for the usual way in each of the first five rounds, 128 or more; 0: leave it out
+    seeds:int=3, # of the table that changes one part of our recipe at a time; 0: leave it out
     grow:bool=False, # also 10,000 to 814,255 images: seconds and memory
     fresh:bool=False, # run again what was done already
     json:bool=False # print JSON
@@ -385,6 +393,7 @@ def bench(
     "MNIST in one epoch, in seconds: our recipe, a hand-written rival and what fastai users write, in turns"
     for name, value, least in (('rounds', rounds, 1), ('usual', usual, 0), ('seeds', seeds, 0)):
         if value < least: raise InputError(f'--{name} {value}: give {least} or more')
+    if 0 < usual < 128: raise InputError(f'--usual {usual}: give 128 or more, or 0')
     from midas_task2.bench import race, race_lines, scale, scale_table, steps, steps_table
     out, where = _study_place(out, data, 'quick', ('mnist_train', 'mnist_test'), 'mnist-study')
     rec, parts = race(where, out, rounds, usual, fresh=fresh), steps(where, out, seeds, fresh=fresh)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PARENT_SETTINGS', 'grouped', 'by_name', 'mixed_settings', 'seed_values', 'spread', 'number', 'millions', 'duration',
-           'difference', 'points', 'result_table']
+           'difference', 'points', 'finding', 'image_seconds', 'reached', 'result_table']
 
 # %% ../nbs/27_compare.ipynb #3186dd77
 import math
@@ -115,6 +115,38 @@ def points(
     if d is None: return '–'
     text = f'{100*d["mean"]:+.2f} points' + ('' if d['low'] is None else f' ({100*d["low"]:+.2f} to {100*d["high"]:+.2f})')
     return text.replace('-', '−')
+
+# %% ../nbs/27_compare.ipynb #69fa1a20
+def finding(
+    d:dict|None # from `difference`
+)->str: # a clause
+    "What an interval allows to say"
+    if d is None or d['low'] is None: return 'nothing says how sure that is'
+    return 'the interval leaves out zero' if d['low'] > 0 or d['high'] < 0 else 'the interval holds zero, so no difference is shown'
+
+# %% ../nbs/27_compare.ipynb #6255d23d
+def image_seconds(
+    records # with a `curve` of `images` and `seconds`
+)->float|None: # None when there is no curve
+    "Seconds of training per image, the median over records"
+    last = [r.tables['curve'][-1] for r in records if r.tables.get('curve')]
+    return float(np.median([p['seconds']/p['images'] for p in last])) if last else None
+
+def reached(
+    records, # over seeds
+    key:str, # 'to_98' or 'to_99': what `time_to` gave
+    unit:str, # 'epochs', 'steps' or 'seconds'
+    speed:float|None=None # seconds per image; default: as each record took
+)->str: # 'mean ± half width', a number for one seed, 'not reached'
+    "How long an accuracy took to reach"
+    asked = [r for r in records if key in r.metrics]
+    if not asked: return '–'
+    of = dict(epochs=lambda r, m: m['epochs'], steps=lambda r, m: m['images']/r.config['bs'], seconds=lambda r, m: m['images']*speed if speed else m['seconds'])[unit]
+    v = [of(r, r.metrics[key]) for r in asked if r.metrics[key]]
+    if not v: return 'not reached'
+    digits = 0 if unit == 'steps' else 2
+    text = '{:.{d}f} ± {:.{d}f}'.format(*mean_interval(v), d=digits) if len(v) > 1 else f'{v[0]:.{digits}f}'
+    return text if len(v) == len(asked) else f'{text} ({len(v)} of {len(asked)} seeds)'
 
 # %% ../nbs/27_compare.ipynb #bf7b2f39
 def result_table(

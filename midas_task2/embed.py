@@ -38,18 +38,20 @@ def tsne(
     x = PCA(min(50, *x.shape), svd_solver='full').fit_transform(x)
     return TSNE(init='pca', random_state=seed, perplexity=min(perplexity, (len(x)-1)/3)).fit_transform(x).astype(np.float32)
 
-# %% ../nbs/23_embed.ipynb #4a786290
+# %% ../nbs/23_embed.ipynb #e89d0705
 def knn_agreement(
     x, # [N, D] points of a map or feature space, or images [N, H, W]
     labels, # int [N]
-    k:int=10 # neighbours, the point itself not counted
+    k:int=10, # neighbours, the point itself not counted
+    of:np.ndarray|None=None # bool [N], the points whose neighbours are asked; default: all
 )->float: # in [0, 1]
     "Average share of a point's k nearest neighbours that carry its label"
     from sklearn.neighbors import NearestNeighbors
     x, labels = np.asarray(x, np.float32).reshape(len(x), -1), np.asarray(labels)
     if len(x) <= k: raise InputError(f'{len(x)} point(s) have no {k} neighbours each; give more points or a smaller k')
     near = NearestNeighbors(n_neighbors=k).fit(x).kneighbors(return_distance=False)
-    return float((labels[near] == labels[:,None]).mean())
+    same = labels[near] == labels[:,None]
+    return float(same[slice(None) if of is None else of].mean())
 
 # %% ../nbs/23_embed.ipynb #4c372403
 def plot_map(

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['SHAPES', 'COPIES', 'VIEWS', 'mean_interval', 'fold_case', 'fold_shape', 'accuracies', 'confusion_matrix',
            'most_confused', 'calibration_error', 'reliability', 'fit_temperature', 'apply_temperature', 'risk_coverage',
-           'coverage_at', 'forward_images', 'predict_probs', 'predict_views', 'scores', 'evaluate_set', 'spec_of',
-           'add_scores', 'train_recorded', 'image_files', 'answers', 'predict_files', 'evaluate_files']
+           'coverage_at', 'forward_images', 'predict_probs', 'predict_views', 'scores', 'evaluate_set', 'time_to',
+           'area_under', 'spec_of', 'add_scores', 'train_recorded', 'image_files', 'answers', 'predict_files',
+           'evaluate_files']
 
 # %% ../nbs/22_evaluate.ipynb #9bf9826c
 import math
@@ -225,6 +226,24 @@ def evaluate_set(
 def _all_numbers(probs, targets, vocab, k):
     cm = confusion_matrix(probs.argmax(1), targets, len(vocab))
     return dict(scores(probs, targets, vocab), confusions=most_confused(cm, vocab, k))
+
+# %% ../nbs/22_evaluate.ipynb #6071c779
+def time_to(
+    curve:list, # rows with `accuracy`, `images`, `seconds`
+    level:float, # accuracy to reach
+    n:int # images in an epoch
+)->dict|None: # `epochs`, `images` and `seconds`, or None when it was never reached
+    "When validation accuracy first reached `level`"
+    for p in curve:
+        if p['accuracy'] >= level: return dict(epochs=round(p['images']/n, 3), images=p['images'], seconds=p['seconds'])
+
+# %% ../nbs/22_evaluate.ipynb #dc4afeb0
+def area_under(
+    points:list # pairs (x, y), x rising
+)->float|None: # the mean of y between the first and the last x; None for fewer than two points
+    "Area under a curve over the length of its base"
+    x, y = np.array(points, float).reshape(-1, 2).T
+    return float(((y[1:]+y[:-1])/2*np.diff(x)).sum()/(x[-1]-x[0])) if len(x) > 1 and x[-1] > x[0] else None
 
 # %% ../nbs/22_evaluate.ipynb #17a69d69
 def spec_of(

@@ -121,7 +121,7 @@ def make_dls(
     valid_dl = TensorDL(sets[1], bs=max(bs, 256), after_batch=tfms)
     return TensorDataLoaders(train_dl, valid_dl, device=pick_device() if device is None else device)
 
-# %% ../nbs/20_learner.ipynb #b4d9dec1
+# %% ../nbs/20_learner.ipynb #78cf058e
 def pick_precision(
     device # a torch device
 )->str: # 'bf16' or 'fp32'
@@ -142,12 +142,13 @@ class Precision(Callback):
     "Channels-last plain tensors in, autocast around the model, float32 out"
     order = 10
     def __init__(self,
-        precision:str='auto' # 'bf16', 'fp32' or 'auto'
-    ): self.precision = precision
+        precision:str='auto', # 'bf16', 'fp32' or 'auto'
+        memory:torch.memory_format=torch.channels_last # of the batch
+    ): self.precision, self.memory = precision, memory
 
     def before_batch(self):
         plain = lambda t: t.as_subclass(torch.Tensor)
-        self.learn.xb = tuple(plain(x).contiguous(memory_format=torch.channels_last) for x in self.xb)
+        self.learn.xb = tuple(plain(x).contiguous(memory_format=self.memory) for x in self.xb)
         self.learn.yb = tuple(map(plain, self.yb))
         ctx = autocast(self.xb[0].device, self.precision)
         def leave(*_): # also when the model raises, or the user interrupts it
@@ -238,7 +239,7 @@ class Distill(Callback):
         self.learn.loss_grad = (1-self.weight)*self.loss_grad + self.weight*soft
         self.learn.loss = self.loss_grad.clone()
 
-# %% ../nbs/20_learner.ipynb #6a8c136c
+# %% ../nbs/20_learner.ipynb #73a9722c
 def _no_momentum(make):
     "An optimizer without momentum, whose parameter groups hold a number of that name for the one-cycle schedule to move"
     def made(params, **kwargs):
@@ -269,12 +270,13 @@ def make_learner(
     cbs=None, # more callbacks
     opt_func=adamw, # a fastai optimizer function
     wd:float=.05, # weight decay, decoupled
+    memory:torch.memory_format=torch.channels_last, # of weights and batches
     **kwargs # for the model, when it is given by name
 )->Learner:
     "A fastai `Learner` for in-memory images, with our precision and without a progress bar"
     if isinstance(model, str): model = create_model(model, len(dls.vocab), size=tuple(dls.train.dataset.x.shape[-2:]), **kwargs)
-    learn = Learner(dls, model.to(memory_format=torch.channels_last), loss_func=loss or CrossEntropyLossFlat(), opt_func=opt_func, splitter=splitter,
-                    metrics=metrics, wd=wd, cbs=[Precision(precision), *(cbs or [])], model_dir=home()/'data'/'cache'/'learner')
+    learn = Learner(dls, model.to(memory_format=memory), loss_func=loss or CrossEntropyLossFlat(), opt_func=opt_func, splitter=splitter,
+                    metrics=metrics, wd=wd, cbs=[Precision(precision, memory), *(cbs or [])], model_dir=home()/'data'/'cache'/'learner')
     return learn.remove_cb(ProgressCallback)
 
 # %% ../nbs/20_learner.ipynb #e944a9c3
@@ -295,9 +297,9 @@ def fit(
     with learn.no_logging(): getattr(learn, dict(frozen='fit_one_cycle').get(schedule, schedule))(epochs, lr, cbs=[history, *(cbs or []), *resume])
     return history
 
-# %% ../nbs/20_learner.ipynb #ee5e7e45
+# %% ../nbs/20_learner.ipynb #30ef2a42
 def build_learner(
-    config:dict, # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `opt_args`, `precision`, `smoothing`, `mixup`, `cutmix`, `ema`
+    config:dict, # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `opt_args`, `precision`, `memory` (a name of PyTorch's), `smoothing`, `mixup`, `cutmix`, `ema`
     train:ImageSet,
     valid:ImageSet,
     seed:int=0, # of initial weights, batches and augmentation
@@ -314,7 +316,7 @@ def build_learner(
     dls = make_dls(train, valid, config['bs'], Augment(**config['augment']) if config['augment'] else None, device=device)
     cbs = [cb(config[k]) for k,cb in dict(mixup=MixUp, cutmix=CutMix, ema=Average).items() if config.get(k)]
     if teachers: cbs.append(Distill([t.to(dls.device).eval() for t in teachers], **config.get('distill', {})))
-    return make_learner(dls, model, loss or CrossEntropyLossFlat(label_smoothing=config.get('smoothing', 0.)), config.get('precision', 'auto'), metrics=metrics, wd=config['wd'], cbs=cbs,
+    return make_learner(dls, model, loss or CrossEntropyLossFlat(label_smoothing=config.get('smoothing', 0.)), config.get('precision', 'auto'), metrics=metrics, wd=config['wd'], memory=getattr(torch, config.get('memory', 'channels_last')), cbs=cbs,
                         opt_func=optimizer(config.get('opt', 'adamw'), **config.get('opt_args', {})))
 
 def train_learner(

@@ -45,7 +45,7 @@ def fake_reading(
     t = rng.integers(0, classes, n)
     return t, np.where(rng.random(n) < accuracy, t, (t + rng.integers(1, classes, n)) % classes)
 
-# %% ../nbs/28_made_up.ipynb #ac0d5e7d
+# %% ../nbs/28_made_up.ipynb #709fd109
 def fake_q1(
     name:str='compact',
     seed:int=0,
@@ -69,9 +69,9 @@ def fake_q2(
     "Pretraining, or a training on MNIST with its finer curve"
     t, p = fake_reading(np.random.default_rng(seed), 10_000, 10, accuracy)
     curve = [dict(batch=b, images=b*256, seconds=b/20, accuracy=float(accuracy-.5*np.exp(-speed*b/30)), loss=.6+2*np.exp(-b/50), grad_norm=.2+np.exp(-b/50)) for b in range(10, 600, 10)]
-    reach = lambda a: next((dict(epochs=c['batch']/215, seconds=c['seconds']) for c in curve if c['accuracy'] >= a), None)
+    reach = lambda a: next((dict(epochs=c['batch']/215, images=c['images'], seconds=c['seconds']) for c in curve if c['accuracy'] >= a), None)
     more = dict(zero_shot=.62) if name == 'pretrain' else dict(valid_accuracy=.99, train_loss=.02, valid_loss=.03, train_seconds=30., to_98=reach(.98), to_99=reach(.99))
-    return Record('q2', name, dict(epochs=4), EMBEDDED, seed, history=fake_history(6, accuracy, seed), metrics=dict(fake_result(p, t), **more), seconds=33.,
+    return Record('q2', name, dict(epochs=4, bs=256), EMBEDDED, seed, history=fake_history(6, accuracy, seed), metrics=dict(fake_result(p, t), **more), seconds=33.,
         tables=dict(vocab=list('0123456789'), curve=curve, confusion_matrix=confusion_matrix(p, t, 10)), command='midas_task2 q2')
 
 # %% ../nbs/28_made_up.ipynb #4bd46630

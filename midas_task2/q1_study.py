@@ -263,7 +263,7 @@ def show_confused(
         titles += [f'{s.vocab[s.targets[i]]} as {s.vocab[pred[i]]}, {probs[i].max():.0%}' for i in shown] + ['']*(each-len(shown))
     return show_images(np.array(images), titles, each)
 
-# %% ../nbs/33_q1_study.ipynb #933aa6df
+# %% ../nbs/33_q1_study.ipynb #c964733d
 BASES = dict(headline='alone', writers='alone', ablation='recipe', ladder='compact', sweeps='adamw-lr0.005') # row that the others are compared with
 
 def summarise(
@@ -306,7 +306,7 @@ def _one_row(name, variant, records, right, base, s):
 def _epoch_seconds(records):
     "Of training one fold, where something was trained"
     spent = [r.metrics['train_seconds']/r.config['epochs']/len(which_folds(r)) for r in records if 'epochs' in r.config]
-    return float(np.mean(spent)) if spent else None
+    return float(np.median(spent)) if spent else None # a machine that pauses must not count
 
 def _share_right(records, variant, s):
     "Per drawing, the share of seeds that read it right; nan where it was not read"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIZES', 'WAYS', 'ROWS', 'BEST', 'GAP', 'budget', 'transfer', 'transfer_table', 'plot_transfer', 'transfer_answer',
-           'best', 'gap', 'run_domains']
+           'best', 'gap', 'stroke_pixels', 'run_domains']
 
 # %% ../nbs/35_q2_study.ipynb #c2cd6e19
 from functools import partial
@@ -21,19 +21,20 @@ from .embed import features, knn_agreement, plot_map, tsne
 from .evaluate import mean_interval
 from .q2 import CONFIG, DIGITS, PARENTS, STARTS, run_mnist, run_pretrain
 
-# %% ../nbs/35_q2_study.ipynb #a603b723
+# %% ../nbs/35_q2_study.ipynb #cbf206f8
 SIZES = (10, 30, 100, 300, 1000, 3000, 10_000, 55_000) # 5,000 of the 60,000 are held out
 WAYS = dict(full='fit_one_cycle', frozen='frozen', gradual='fine_tune') # way -> schedule
-ROWS = [('scratch','full'), *((start, way) for start in ('pretrained','pretrained_all') for way in WAYS)]
+ROWS = [('scratch','full'), ('scratch','frozen'), *((start, way) for start in ('pretrained','pretrained_all') for way in WAYS)]
 
 def budget(
-    n:int # MNIST images
+    n:int, # MNIST images
+    way:str='full' # a key of `WAYS`
 )->dict: # settings
     "What a row with so many images may spend"
     bs = 16 if n <= 100 else 32 if n <= 300 else 64 if n <= 1000 else 128
-    return dict(n=n, bs=bs, lr=1e-2*(bs/128)**.5, every=0, epochs=10 if n == 10_000 else 8 if n > 10_000 else 4, total=100*bs if n < 10_000 else 0)
+    return dict(n=n, bs=bs, lr=1e-2*(bs/128)**.5, every=0, epochs=(10 if n == 10_000 else 8 if n > 10_000 else 4) - (way == 'gradual'), total=100*bs if n < 10_000 else 0)
 
-# %% ../nbs/35_q2_study.ipynb #0fe7072e
+# %% ../nbs/35_q2_study.ipynb #fc4dd7d6
 def transfer(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder
@@ -46,11 +47,11 @@ def transfer(
     same, sizes = dict(where=where, out=out, profile=profile, fresh=fresh), SIZES[:2] if profile == 'smoke' else SIZES
     brief = dict(pretrain=dict(CONFIG['pretrain'], epochs=1)) if profile == 'smoke' else {}
     starts = list(in_processes([partial(run_pretrain, seed=s, classes=c, **brief, **same) for s in range(seeds) for c in PARENTS], workers))
-    calls = [partial(run_mnist, start, seed=s, name=f'{start}-{way}-{n}', keep=False, schedule=WAYS[way], **(budget(n) | (dict(epochs=1, total=0) if profile == 'smoke' else {})), **same)
+    calls = [partial(run_mnist, start, seed=s, name=f'{start}-{way}-{n}', keep=False, schedule=WAYS[way], **(budget(n, way) | (dict(epochs=1, total=0) if profile == 'smoke' else {})), **same)
              for n in sizes for s in range(seeds) for start,way in ROWS]
     return starts + list(in_processes(calls, workers))
 
-# %% ../nbs/35_q2_study.ipynb #2e4b5d71
+# %% ../nbs/35_q2_study.ipynb #beeb6d44
 def transfer_table(
     records # of `transfer`
 )->pd.DataFrame: # a row per start, way and number of images
@@ -59,7 +60,7 @@ def transfer_table(
     def row(name, g):
         start, way, n = name.split('-')
         mean, half = mean_interval([r.metrics['accuracy'] for r in g])
-        d = difference(g, groups.get(f'scratch-full-{n}', [])) if start != 'scratch' else None
+        d = difference(g, groups.get(f'scratch-full-{n}', [])) if (start, way) != ('scratch', 'full') else None
         return dict(start=start, way=way, n=int(n), seeds=len(g), accuracy=mean, half=half, **{k:d[k] if d else None for k in ('mean','low','high')})
     return pd.DataFrame([row(*item) for item in groups.items()]).sort_values(['start','way','n'], ignore_index=True) if groups else pd.DataFrame()
 
@@ -70,11 +71,13 @@ def plot_transfer(
 ): # `ax`
     "Accuracy, or what a start is worth, against the number of images"
     for i, ((start, way), part) in enumerate(t.groupby(['start','way'], sort=False)):
-        if y == 'mean' and start == 'scratch': continue
+        if y == 'mean' and (start, way) == ('scratch', 'full'): continue
         low, high = (part.accuracy-part.half, part.accuracy+part.half) if y == 'accuracy' else (part.low.astype(float), part.high.astype(float))
         ax.plot(part.n, 100*part[y].astype(float), marker='o', ms=3, lw=1.4, color=f'C{i}', label=f'{start}, {way}')
         ax.fill_between(part.n, 100*low, 100*high, color=f'C{i}', alpha=.15, lw=0)
-    if y == 'mean': ax.axhline(0, color='#555555', lw=.8)
+    if y == 'mean':
+        ax.axhline(0, color='#555555', lw=.8)
+        ax.set_yscale('symlog', linthresh=1) # tens of points with few images, tenths with many
     ax.set(xscale='log', xlabel='MNIST images', ylabel='test accuracy (%)' if y == 'accuracy' else 'gain over a random start (points)')
     ax.legend(fontsize=8)
     return ax
@@ -82,14 +85,15 @@ def plot_transfer(
 def transfer_answer(
     t:pd.DataFrame # from `transfer_table`
 )->str: # Markdown
-    "Up to how many images a start pays: the largest draw whose whole interval is above zero, and the first whose is not"
+    "Up to how many images a start pays: the largest draw up to which every interval is above zero, and the first whose is not"
     if t.empty or t.seeds.max() < 2: return '*Not run yet: `midas_task2 study transfer`.*'
     told = []
     for (start, way), part in t[t.start != 'scratch'].groupby(['start','way'], sort=False):
-        pays = part[part.low > 0].n
+        pays = part[(part.low.astype(float) > 0).astype(int).cummin().astype(bool)].n
+        ends = part[~part.n.isin(pays)]
         best = part.loc[part['mean'].astype(float).idxmax()]
-        told.append(f"*{start}*, {way}: " + (f"pays up to {pays.max():,} images" if len(pays) else 'pays nowhere') + f" (most at {best.n:,}: {points(dict(mean=best['mean'], low=best.low, high=best.high))})")
-    return f"Over {t.seeds.max()} seeds: " + '; '.join(told) + '.'
+        told.append(f"*{start}*, {way}: " + (f"pays up to {pays.max():,} images" if len(pays) else f'does not pay at {part.n.min():,} images') + (f", not surely at {ends.n.iloc[0]:,}" if len(pays) and len(ends) else '') + f" (most at {best.n:,}: {points(dict(mean=best['mean'], low=best.low, high=best.high))})")
+    return f"Over {t.seeds.max()} seeds, each interval for itself: " + '; '.join(told) + '.'
 
 # %% ../nbs/35_q2_study.ipynb #f546d40f
 BEST = dict(model_args=dict(widths=[64,128,128]), epochs=20, every=0)
@@ -109,7 +113,7 @@ def best(
     drawn = list(in_processes([partial(run_pretrain, seed=s, name='best-pretrain', **same) for s in order], workers))
     return drawn + list(in_processes([partial(run_mnist, start, seed=s, name=f'best-{start}', parent='best-pretrain', keep=s == 0, **same) for s in order for start in STARTS], workers))
 
-# %% ../nbs/35_q2_study.ipynb #2a51379b
+# %% ../nbs/35_q2_study.ipynb #8e1fbbb8
 _PEN = CONFIG['pretrain']['augment']
 GAP = { # row -> what it says, rendering, augmentation
     'page':('the whole page, made small', 'page_28', dict(_PEN, stroke=0)),
@@ -136,6 +140,14 @@ def gap(
     recs = list(in_processes([call(r, s) for s in range(1 if brief else seeds) for r in rows], workers))
     return recs + ([run_domains(where, out, profile=profile, fresh=fresh)] if {'page','pen'} <= set(rows) else [])
 
+def stroke_pixels(
+    images:np.ndarray # uint8 [N, H, W]
+)->float: # pixels
+    "Width of the pen, the median over images: twice the ink's area over the length of its edge, which is its total variation"
+    x = np.pad(images/255., ((0,0), (1,1), (1,1)))
+    edge = np.hypot(np.diff(x, axis=1)[:,:,:-1], np.diff(x, axis=2)[:,:-1]).sum((1,2))
+    return float(np.median(2*x.sum((1,2))/edge.clip(min=1e-9)))
+
 def run_domains(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder, with networks of `gap`
@@ -143,7 +155,7 @@ def run_domains(
     profile:str='quick', # kept in the record
     fresh:bool=False, # run even when the record is there
     n:int=400 # images of each domain at most
-)->Record: # metrics: `ROW_strangers`, how many of a point's ten nearest neighbours are of the other domain, `ROW_class` how many of its class
+)->Record: # metrics, of MNIST's images, which neither network has seen: `ROW_strangers`, how many of the ten nearest neighbours are drawings, `ROW_class` how many are of the same class; `ROW_stroke` and `mnist_stroke`, pixels
     "Drawn digits and MNIST's in one map, as the first and the last network of `gap` see them"
     import matplotlib.pyplot as plt
     nets = {r:load_checkpoint(find_network(out, question='q2', name=f'gap-{r}', seed=seed, kind=where['kind'], profile=profile)) for r in ('page','pen')}
@@ -158,7 +170,8 @@ def run_domains(
             drawn = drawn.subset(balanced_subset(drawn.targets, min(n, len(drawn)), seed))
             x = np.concatenate([features(model, spec, s.images) for s in (drawn, test)])
             classes, domain = np.concatenate([drawn.targets, test.targets]), np.repeat([0,1], [len(drawn), len(test)])
-            rec.metrics |= {f'{row}_strangers':1-knn_agreement(x, domain), f'{row}_class':knn_agreement(x, classes)}
+            rec.metrics |= {f'{row}_strangers':1-knn_agreement(x, domain, of=domain == 1), f'{row}_class':knn_agreement(x, classes, of=domain == 1)}
+            rec.metrics |= {f'{row}_stroke':stroke_pixels(drawn.images), 'mnist_stroke':stroke_pixels(test.images)}
             xy = tsne(x, seed)
             for d, colour in ((1,'#9a9a9a'), (0,'#c0392b')): plot_map(xy[domain == d], classes[domain == d], DIGITS, ax, size=7, colour=colour)
             ax.set_title(f'{GAP[row][0]}: drawings red, MNIST grey', fontsize=9)

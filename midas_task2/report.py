@@ -4,18 +4,18 @@
 
 # %% auto #0
 __all__ = ['STUDY_PICTURES', 'TEMPLATES', 'SECTIONS', 'OPTIONAL', 'MAKERS', 'choose_records', 'main_network', 'q1_facts',
-           'q1_pictures', 'q1_section', 'finding', 'common_level', 'q2_facts', 'q2_section', 'titled', 'q3_facts',
-           'label_facts', 'q3_section', 'study_section', 'study_pictures', 'tsne_section', 'data_section',
-           'largest_peak', 'about', 'cards', 'write_report']
+           'q1_pictures', 'q1_section', 'common_level', 'q2_facts', 'q2_section', 'titled', 'q3_facts', 'label_facts',
+           'q3_section', 'study_section', 'study_pictures', 'tsne_section', 'data_section', 'largest_peak', 'about',
+           'cards', 'write_report']
 
-# %% ../nbs/40_report.ipynb #8e9a98e9
+# %% ../nbs/40_report.ipynb #56d21694
 import os
 from pathlib import Path
 
 import numpy as np
 from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError
 
-from .compare import by_name, difference, duration, millions, mixed_settings, number, points, seed_values, spread
+from .compare import by_name, difference, duration, finding, image_seconds, millions, mixed_settings, number, points, reached, seed_values, spread
 from .core import InputError, Record, load_records, plain_text, write_text
 from .report_figures import *
 from .report_tables import *
@@ -75,14 +75,7 @@ def q1_section(records, out)->dict:
     if {'most_confused','confusion_matrix','vocab'} <= set(r.tables): tables['The most frequent mistakes'] = confused_table(r)
     return dict(facts=q1_facts(records), tables=tables, pictures=q1_pictures(records, out), notes=mixed_settings(groups))
 
-# %% ../nbs/40_report.ipynb #8004380b
-def finding(
-    d:dict|None # from `difference`
-)->str: # a clause
-    "What an interval allows to say"
-    if d is None or d['low'] is None: return 'nothing says how sure that is'
-    return 'the interval leaves out zero' if d['low'] > 0 or d['high'] < 0 else 'the interval holds zero, so no difference is shown'
-
+# %% ../nbs/40_report.ipynb #0360e4dd
 def common_level(
     records # any records
 )->str|None: # 'to_99', 'to_98'...; None when there is none
@@ -95,10 +88,10 @@ def q2_facts(records)->dict:
     g = by_name(records, 'q2')
     b, c, z = (g.get(n, []) for n in ('pretrained','scratch','pretrain'))
     d = difference(b, c)
-    level = common_level(b + c)
-    side = lambda rs: dict(accuracy=spread(rs, 'accuracy'), epochs=reached(rs, level, 'epochs'), seconds=reached(rs, level, 'seconds'))
+    level, speed = common_level(b + c), image_seconds(b + c)
+    side = lambda rs: dict(accuracy=spread(rs, 'accuracy'), before=spread(rs, 'pretrain_seconds', 1, '', 1), **{u:reached(rs, level, u, speed) for u in ('epochs','seconds')})
     return dict(level=level and level[3:], b=side(b) if b else None, c=side(c) if c else None, zero=spread(z, 'zero_shot') if seed_values(z, 'zero_shot') else None,
-                difference=points(d), finding=finding(d), seeds=min(len(x) for x in (b,c,z) if x))
+                difference=points(d), finding=finding(d), seeds=min((len(x) for x in (b,c,z) if x), default=0))
 
 def q2_section(records, out)->dict:
     "Everything the Q2 template needs"
@@ -240,7 +233,7 @@ TEMPLATES['parts.html'] = '''
 {% macro make(what, command) %}<p class="note">There are no records of {{ what }} yet. This command makes them: <code>{{ command }}</code></p>{% endmacro %}
 '''
 
-# %% ../nbs/40_report.ipynb #977d8e77
+# %% ../nbs/40_report.ipynb #87bc1a9d
 TEMPLATES['q1.html'] = '''
 {% import 'parts.html' as p %}{% set f = q1.facts %}
 <p>The network <code>{{ f.name }}</code> ({{ f.params }} parameters, {{ f.macs }} multiply-adds per image), trained with nothing but these drawings, reads <b>{{ f.accuracy }}</b> of
@@ -255,7 +248,7 @@ TEMPLATES['q2.html'] = '''
 {% import 'parts.html' as p %}{% set f = q2.facts %}
 {% if f.b and f.c %}<p>Pretrained on the drawings' digits, the network reads <b>{{ f.b.accuracy }}</b> of {{ test_name }}; from a random start, on the same schedule, <b>{{ f.c.accuracy }}</b>.
 The difference is {{ f.difference }}: {{ f.finding }}.</p>
-<p>{% if f.level %}To {{ f.level }} % on validation it takes {{ f.b.epochs }} epochs and {{ f.b.seconds }} seconds with pretraining, {{ f.c.epochs }} epochs and {{ f.c.seconds }} seconds without.{% endif %}
+<p>{% if f.level %}To {{ f.level }} % on validation it takes {{ f.b.epochs }} epochs with pretraining, {{ f.c.epochs }} without: {{ f.b.seconds }} against {{ f.c.seconds }} seconds at one speed for both, and {{ f.b.before }} for the pretraining itself.{% endif %}
 {% elif f.b or f.c %}<p>{{ 'Pretrained' if f.b else 'From a random start' }}, the network reads <b>{{ (f.b or f.c).accuracy }}</b> of {{ test_name }}; the other start has no record yet.{% else %}<p>{% endif %}
 {% if f.zero %} Before any training on {{ 'MNIST' if about.kind == 'real' else 'these digits' }}, the digit network reads {{ f.zero }} of its validation images.{% endif %}</p>
 {{ p.caution(f.seeds) }}{{ p.notes(q2.notes) }}{{ p.tables(q2.tables) }}{{ p.pictures(q2.pictures) }}
