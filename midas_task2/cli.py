@@ -352,7 +352,7 @@ def _matrix_text(d):
     ways = sorted(((p, names[i], names[j]) for i,row in enumerate(T) for j,p in enumerate(row) if i != j), reverse=True)[:10]
     return '\n' + '\n'.join(f'{i} labelled {j}: {100*p:.1f} %' for p,i,j in ways)
 
-# %% ../nbs/41_cli.ipynb #452517f8
+# %% ../nbs/41_cli.ipynb #28a63087
 @delegates(_audit)
 def diagnose(
     path:Param('a zip, tar or folder of class folders', str, opt=False), # a zip, tar or folder of class folders
@@ -368,12 +368,15 @@ def diagnose(
 def relabel(
     path:Param('a zip, tar or folder of class folders', str, opt=False), # a zip, tar or folder of class folders
     out:Param('the CSV file to write: file, given, recovered, confidence', str, required=True)='', # the CSV file to write
+    rounds:int=0, # of longer training, each on what the one before made of the labels: much better for complementary labels, worse for few images with mostly wrong ones; minutes to an hour
     json:bool=False, # print JSON
     **kwargs
 ):
     "What the labels of a folder should have been, as a table"
-    from midas_task2.audit import save_relabelled
+    if rounds < 0: raise InputError(f'--rounds {rounds}: give 0 or more')
+    from midas_task2.audit import retrain, save_relabelled
     audit, s, names = _audit(path, **kwargs)
+    if rounds: audit = retrain(s, audit, rounds, seed=kwargs.get('seed', 0), title='relabel')
     save_relabelled(audit, s, names, out)
     changed = int((audit.recovered != s.targets).sum())
     _show(dict(audit.diagnosis, n=len(s), changed=changed, out=out), json, f'{_diagnosis_text(audit.diagnosis)}\n{changed:,} of {len(s):,} labels changed: {out}')

@@ -374,7 +374,7 @@ def load_records(
     recs = [load_record(p) for p in sorted((Path(out)/'records').glob('*.json'))]
     return sorted((r for r in recs if all(getattr(r,k)==v for k,v in where.items())), key=lambda r:r.created)
 
-# %% ../nbs/00_core.ipynb #04ba86ca
+# %% ../nbs/00_core.ipynb #be6b9fd9
 def work_folder(
     rec:Record,
     out:Path|str # the output folder
@@ -431,7 +431,8 @@ def _work(rec, out, work):
     save_record(rec, out)
 
 def command_line()->str:
-    "The command this process was started with, without folders of this machine"
+    "The `midas_task2` command this process was started with, without folders of this machine; empty for a notebook or a script, which nobody else could repeat"
+    if Path(sys.argv[0]).name != 'midas_task2': return ''
     return one_line(' '.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
 
 # %% ../nbs/00_core.ipynb #2317a952

@@ -236,7 +236,7 @@ def _names(shapes, reference, C, z):
     sure = (other-own > z*np.sqrt(other+own)) & (2*other > seen.sum(1)) & (2*other > seen.sum(0)[named]) # a poor reader has favourites, but rarely one for most of one class and little else
     return named, bool(sure.any())
 
-# %% ../nbs/14_diagnose.ipynb #aca6ed60
+# %% ../nbs/14_diagnose.ipynb #f00c28a9
 def diagnose_labels(
     probs:np.ndarray, # float [N, C], what a network trained on the given labels says of images that it was not trained on
     given:np.ndarray, # int [N], the labels in question
@@ -245,7 +245,7 @@ def diagnose_labels(
     draws:int=50, # random halves
     seed:int=0, # of these
     vocab=None # names of the classes; default: their numbers
-)->dict: # JSON-ready: `kind`, `means`, `advice`, `confidence`, `share_right` with `_low`, `_high`, `transition` with `_low`, `_high` [C, C], `mixed` (groups of `mixed_classes`), `classes`, `evidence`, `note`
+)->dict: # JSON-ready: `kind`, `means`, `advice`, `confidence`, `share_right` with `_low`, `_high`, `transition` with `_low`, `_high` [C, C], `mixed` (groups of `mixed_classes`), `classes`, `latent` (the given class whose images each class was found among), `evidence`, `note`
     "What kind of wrong the labels are"
     q, given, reference = _arrays(probs, given, reference)
     part = lambda a, i: None if a is None else a[i]
@@ -257,7 +257,7 @@ def diagnose_labels(
     shares, names = r.shares(q, given, reference, fold), [str(c) for c in (range(q.shape[1]) if vocab is None else vocab)]
     (means, advice), mixed = KINDS[r.kind], [[names[c] for c in g] for g in r.groups]
     if r.kind == 'complementary' and shares['even'] < EVEN: advice = UNEVEN
-    return dict(kind=r.kind, means=means, advice=advice, confidence=None if same is None else float(same), **shares, mixed=mixed, classes=names,
+    return dict(kind=r.kind, means=means, advice=advice, confidence=None if same is None else float(same), **shares, mixed=mixed, classes=names, latent=list(range(q.shape[1])) if r.order is None else r.order.tolist(),
                 evidence=_evidence(q, given, reference), note=_note(r, reference is not None, mixed))
 
 def _note(r, asked, mixed):
