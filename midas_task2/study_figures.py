@@ -46,7 +46,7 @@ def closer_table(
 
 def _percent(r): return f"{100*r['accuracy']:.1f} % ({100*r['accuracy_low']:.1f} to {100*r['accuracy_high']:.1f})"
 
-# %% ../nbs/25_study_figures.ipynb #a6ad81a0
+# %% ../nbs/25_study_figures.ipynb #7826c0ba
 def study_answer(
     answers:dict # name -> record of question 'answers'
 )->str: # Markdown
@@ -56,7 +56,7 @@ def study_answer(
     a = q['headline-alone','last']
     parts = [f"One network of {a['params']/1e6:.2f} M parameters, trained on four fifths of the drawings, reads {_percent(a)} of those it has not seen, {100*a['accuracy_case_folded']:.1f} % case-folded and {100*a['accuracy_shape_folded']:.1f} % shape-folded ({a['seeds']} seeds)."]
     for key, words in {('headline-alone','tta'):'Averaged over changed copies of each drawing', ('headline-pair','last'):'Together with one that sees the crop to the ink', ('headline-alone-hand','known_5'):"Knowing the size and place of five other drawings of the writer", ('headline-alone-hand','last'):'Knowing those of all others',
-                       ('large-wide','tta'):'By one network 1.5 times as wide, on pages of 72x96 and averaged over copies,', ('writers-alone','tta'):'On people it never met, averaged over copies'}.items():
+                       ('large-wide','last'):'By one network 1.5 times as wide, on pages of 72x96,', ('writers-alone','tta'):'On people it never met, averaged over copies'}.items():
         if key in q: parts.append(f'{words} it is {_percent(q[key])}.')
     if 'ablation' in answers: parts += _costs(answers['ablation'].tables['rows'])
     return ' '.join(parts)
