@@ -127,7 +127,7 @@ def settle(
         counts[block] = np.diag(counts[block].sum(1))
     return counts
 
-# %% ../nbs/14_diagnose.ipynb #b216e7dd
+# %% ../nbs/14_diagnose.ipynb #cdeeff48
 Z = 4. # standard errors from chance that count as more than chance
 PREFERS = .35 # concentration from which wrong labels go to particular classes
 CHANCE = .01 # how often an even spread may be as uneven
@@ -164,6 +164,7 @@ class Reading:
         if self.by_reference: return label_shares(transition_matrix(reference, given, q.shape[1], normalise=False))
         return label_shares(self.counts(q, given, fold), [self.counts(q, given, fold, s) for s in STRICTER], self.order)
 
+# %% ../nbs/14_diagnose.ipynb #55965b3d
 SHAPES = ('clean','symmetric','class_dependent') # kinds where the most likely class is the true one
 
 def _mostly_right(counts):

@@ -113,7 +113,7 @@ def best(
     drawn = list(in_processes([partial(run_pretrain, seed=s, name='best-pretrain', **same) for s in order], workers))
     return drawn + list(in_processes([partial(run_mnist, start, seed=s, name=f'best-{start}', parent='best-pretrain', keep=s == 0, **same) for s in order for start in STARTS], workers))
 
-# %% ../nbs/35_q2_study.ipynb #8e1fbbb8
+# %% ../nbs/35_q2_study.ipynb #7c6b2021
 _PEN = CONFIG['pretrain']['augment']
 GAP = { # row -> what it says, rendering, augmentation
     'page':('the whole page, made small', 'page_28', dict(_PEN, stroke=0)),
@@ -140,6 +140,7 @@ def gap(
     recs = list(in_processes([call(r, s) for s in range(1 if brief else seeds) for r in rows], workers))
     return recs + ([run_domains(where, out, profile=profile, fresh=fresh)] if {'page','pen'} <= set(rows) else [])
 
+# %% ../nbs/35_q2_study.ipynb #7f22c185
 def stroke_pixels(
     images:np.ndarray # uint8 [N, H, W]
 )->float: # pixels
@@ -148,6 +149,7 @@ def stroke_pixels(
     edge = np.hypot(np.diff(x, axis=1)[:,:,:-1], np.diff(x, axis=2)[:,:-1]).sum((1,2))
     return float(np.median(2*x.sum((1,2))/edge.clip(min=1e-9)))
 
+# %% ../nbs/35_q2_study.ipynb #897766dd
 def run_domains(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder, with networks of `gap`

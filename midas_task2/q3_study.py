@@ -6,7 +6,7 @@
 __all__ = ['ZOO', 'MLP', 'CNN', 'SIZES', 'GROUPS', 'RELEASES', 'PUBLISHED', 'run_group', 'release_mnist', 'loss_table',
            'starts_table', 'plot_learning', 'starts_answer']
 
-# %% ../nbs/36_q3_study.ipynb #424d178d
+# %% ../nbs/36_q3_study.ipynb #58399cf2
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from .checkpoint import load_start, save_checkpoint
-from .compare import by_name, difference, points, result_table, spread
+from .compare import by_name, difference, points, reached, result_table, spread
 from .core import InputError, in_processes, load_records
 from .q1 import run_q1
 from .q2 import run_mnist, run_pretrain
@@ -94,21 +94,18 @@ def loss_table(
     t = t.rename(index=lambda n: n.removeprefix(f'{net}_').removesuffix('-scratch'))
     return t.assign(published=[PUBLISHED.get(l, '') for l in t.index]) if net == 'mlp' else t
 
-# %% ../nbs/36_q3_study.ipynb #be8fbfef
+# %% ../nbs/36_q3_study.ipynb #0a3b1c3f
 def starts_table(
     records, # of the groups `answer` or `sizes`
     names # rows: method-start, or method-start-images
 )->pd.DataFrame: # a row per name that has records
     "Accuracy, the estimate that needs no clean label, the difference to a random start, and in how many epochs of given labels the estimate came to a level"
     groups = by_name(records, 'q3')
-    def epochs(n, level):
-        got = [(r.metrics.get(f'to_{level}') or {}).get('epochs') for r in groups[n]]
-        return '' if None in got else f'{sum(got)/len(got):.1f}'
     def row(n):
         start = n.split('-')[1]
         d = difference(groups[n], groups.get(n.replace(f'-{start}', '-scratch'), [])) if start != 'scratch' else None
         return {'seeds':len(groups[n]), 'test accuracy':spread(groups[n], 'accuracy'), 'estimate, no clean label':spread(groups[n], 'estimate'),
-                'over a random start':points(d) if d else '', 'epochs to 90 %':epochs(n, 90), 'to 95 %':epochs(n, 95), 'clean labels':'used' if groups[n][0].metrics['uses_clean_labels'] else ''}
+                'over a random start':points(d) if d else '', 'epochs to 90 %':reached(groups[n], 'to_90', 'epochs'), 'to 95 %':reached(groups[n], 'to_95', 'epochs'), 'clean labels':'used' if groups[n][0].metrics['uses_clean_labels'] else ''}
     return pd.DataFrame.from_dict({n:row(n) for n in names if n in groups}, orient='index')
 
 # %% ../nbs/36_q3_study.ipynb #16604a37
