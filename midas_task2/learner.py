@@ -7,7 +7,7 @@ __all__ = ['OPTIMIZERS', 'adamw', 'TensorSet', 'TensorDL', 'TensorDataLoaders', 
            'pick_precision', 'autocast', 'Precision', 'History', 'plain_accuracy', 'Average', 'Distill', 'optimizer',
            'make_learner', 'fit', 'build_learner', 'train_learner']
 
-# %% ../nbs/20_learner.ipynb #0a80dede
+# %% ../nbs/20_learner.ipynb #f8184922
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -31,7 +31,7 @@ from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import TensorCategory, TensorImageBW
-from fastcore.basics import noop
+from fastcore.basics import chunked, noop
 from fasttransform import Transform
 
 from .augment import Augment
@@ -40,7 +40,7 @@ from .datasets import ImageSet
 from .models import create_model, load_body, splitter
 from .resume import Resume
 
-# %% ../nbs/20_learner.ipynb #01061063
+# %% ../nbs/20_learner.ipynb #741ae28a
 class TensorSet:
     "An `ImageSet` as tensors: items `(image, target)` and batches of them"
     def __init__(self,
@@ -65,10 +65,21 @@ class TensorDL(TfmdDL):
     def __init__(self,
         dataset, # a `TensorSet`
         bs:int=64, # images in a batch
+        late:int=1, # how many times as large batches are in the second half of a pass
         **kwargs # as fastai's `TfmdDL`
     ):
         super().__init__(dataset, bs=bs, **{**kwargs, 'num_workers':0})
-        self.start = 0, noop
+        self.start, self.late = (0, noop), late
+
+    def chunkify(self, samps):
+        samps = iter(samps)
+        if self.late > 1: yield from chunked(islice(samps, self.n//self.bs//2*self.bs), self.bs)
+        yield from chunked(samps, self.bs*self.late, drop_last=self.drop_last)
+
+    def __len__(self):
+        early = self.n//self.bs//2 if self.late > 1 else 0
+        full, rest = divmod(self.n - early*self.bs, self.bs*self.late)
+        return early + full + (rest > 0 and not self.drop_last)
 
     def start_at(self,
         batch:int, # of the next pass
@@ -90,7 +101,7 @@ class TensorDataLoaders(DataLoaders):
         else: ds = TensorSet(v.x[list(test_items),0].numpy(), v.y[list(test_items)].numpy(), v.vocab, 1)
         return self.valid.new(ds, shuffle=False, drop_last=False)
 
-# %% ../nbs/20_learner.ipynb #8ca21428
+# %% ../nbs/20_learner.ipynb #d4d1fc43
 class AugmentBatch(Transform):
     "A function on a float batch, applied in training only"
     split_idx, order = 0, 20
@@ -111,13 +122,14 @@ def make_dls(
     bs:int=64, # images in a batch
     augment=None, # function from float [B, 1, H, W] in [0, 1] to the same; training only
     stats:tuple|None=None, # mean and standard deviation to normalise with; default: of `train`
-    device=None # default: CUDA where there is one
+    device=None, # default: CUDA where there is one
+    late:int=1 # as for `TensorDL`; training only
 )->TensorDataLoaders:
     "fastai `DataLoaders` in memory: uint8 to float, augmentation, normalisation, per batch on the device"
     mean, std = stats or image_stats(train)
     tfms = [IntToFloatTensor(), Normalize.from_stats([mean], [std], cuda=False)] + ([AugmentBatch(augment)] if augment else [])
     sets = [TensorSet(s.images, s.targets, train.vocab, i) for i,s in enumerate((train, valid))]
-    train_dl = TensorDL(sets[0], bs=bs, shuffle=True, drop_last=len(train) >= bs, after_batch=tfms)
+    train_dl = TensorDL(sets[0], bs=bs, late=late, shuffle=True, drop_last=len(train) >= bs, after_batch=tfms)
     valid_dl = TensorDL(sets[1], bs=max(bs, 256), after_batch=tfms)
     return TensorDataLoaders(train_dl, valid_dl, device=pick_device() if device is None else device)
 
@@ -297,9 +309,9 @@ def fit(
     with learn.no_logging(): getattr(learn, dict(frozen='fit_one_cycle').get(schedule, schedule))(epochs, lr, cbs=[history, *(cbs or []), *resume])
     return history
 
-# %% ../nbs/20_learner.ipynb #30ef2a42
+# %% ../nbs/20_learner.ipynb #aeeca348
 def build_learner(
-    config:dict, # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `opt_args`, `precision`, `memory` (a name of PyTorch's), `smoothing`, `mixup`, `cutmix`, `ema`
+    config:dict, # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `opt_args`, `precision`, `memory` (a name of PyTorch's), `smoothing`, `mixup`, `cutmix`, `ema`, `late`
     train:ImageSet,
     valid:ImageSet,
     seed:int=0, # of initial weights, batches and augmentation
@@ -313,7 +325,7 @@ def build_learner(
     seed_everything(seed)
     model = create_model(config['model'], len(train.vocab), size=train.images.shape[1:], **config.get('model_args', {}))
     if body is not None: load_body(model, body)
-    dls = make_dls(train, valid, config['bs'], Augment(**config['augment']) if config['augment'] else None, device=device)
+    dls = make_dls(train, valid, config['bs'], Augment(**config['augment']) if config['augment'] else None, device=device, late=config.get('late', 1))
     cbs = [cb(config[k]) for k,cb in dict(mixup=MixUp, cutmix=CutMix, ema=Average).items() if config.get(k)]
     if teachers: cbs.append(Distill([t.to(dls.device).eval() for t in teachers], **config.get('distill', {})))
     return make_learner(dls, model, loss or CrossEntropyLossFlat(label_smoothing=config.get('smoothing', 0.)), config.get('precision', 'auto'), metrics=metrics, wd=config['wd'], memory=getattr(torch, config.get('memory', 'channels_last')), cbs=cbs,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EMBEDDED', 'FAKE_Q3', 'fake_history', 'fake_result', 'fake_reading', 'fake_q1', 'fake_q2', 'fake_labels', 'fake_q3',
-           'fake_tsne', 'fake_data', 'fake_study', 'fake_all', 'fill']
+           'fake_tsne', 'fake_data', 'fake_study', 'fake_bench', 'fake_verdict', 'fake_mnist_study', 'fake_all', 'fill']
 
 # %% ../nbs/28_made_up.ipynb #ebd1c908
 import numpy as np
@@ -116,6 +116,36 @@ def fake_study()->list:
     curves = dict(risk_coverage=[dict(coverage=.5, accuracy=1.), dict(coverage=1., accuracy=.9)], reliability=[dict(n=20, confidence=.5, accuracy=.6), dict(n=80, confidence=.9, accuracy=.92)])
     changes = [dict(change=c, page_accuracy=.9, crop_accuracy=.8, both_accuracy=.9) for c in ('unchanged','right_10')]
     return [made('headline', dict(title='The headline', base='headline-alone', rows=[row])), made('headline-alone', curves, **near), made('robustness', dict(changes=changes))]
+
+# %% ../nbs/28_made_up.ipynb #0c248b82
+def fake_bench()->list:
+    "A race of two rounds, the recipe with one part changed, and growth"
+    made = lambda name, config=(), seed=0, **kwargs: Record('bench', name, dict(config), EMBEDDED, seed, seconds=9., command='midas_task2 bench', **kwargs)
+    m = dict(ours_accuracy=.99, ours_accuracy_half_width=.0004, ours_seconds=4., rival_accuracy=.989, rival_accuracy_half_width=.0005, rival_seconds=7.6, rival_over_ours=1.9, rival_over_ours_low=1.5, rival_over_ours_high=2.2)
+    parts = [made(name, seed=s, metrics=dict(accuracy=.99+.0001*s, seconds=t), tables=dict(what=what)) for name,what,t in (('recipe','nothing',4.), ('float32','float32',4.8)) for s in range(2)]
+    return [made('mnist', dict(rounds=2, usual=0, threads=2), metrics=m, tables=dict(rounds=[])), *parts, made('scale', tables=dict(sizes=[dict(n=10_000, seconds=.9, memory=900), dict(n=30_000, seconds=2.6, memory=950)]))]
+
+def fake_verdict(
+    images:str, # a set's name
+    kind:str, # of labels
+    rate:float, # share that was changed
+    said:str, # from the data alone
+    right:bool # whether that is right
+)->Record:
+    "A diagnosis of spoiled labels, right with a reference"
+    told = dict(confidence=1., share_right_low=1-rate-.02, share_right_high=1-rate+.02, mixed=[], evidence={}, note='', even=False)
+    shares = dict(share_right=1-rate, alone_share_right=1-rate, with_reference_share_right=1-rate, cleanlab_share_right=1-rate+.1*(rate > 0), alone_matrix_error=.02, with_reference_matrix_error=.02, cleanlab_matrix_error=.1)
+    return Record('q3', f'verdict-{images}-{kind}-{rate:g}', dict(images=images, spoiled=kind, rate=rate), EMBEDDED, 10, metrics=shares, tables=dict(alone=dict(told, kind=said, right=right), with_reference=dict(told, kind=said if right else kind, right=True)), command='midas_task2 study verdicts')
+
+def fake_mnist_study()->list:
+    "Records of the studies on MNIST's images"
+    transfer = [fake_q2(f'{start}-full-{n}', s, accuracy=a + .001*s + gain) for s in range(3) for n,a,g in ((10,.5,.02), (100,.8,0.)) for start,gain in (('scratch',0), ('pretrained',g + .001*(-1)**s))]
+    others = [fake_q2(name, s, a) for s in range(2) for name,a in (('best-scratch',.996), ('best-pretrained',.9961), ('gap-page',.55), ('gap-mass',.9))]
+    domains = Record('q2', 'domains', {}, EMBEDDED, metrics=dict(page_strangers=.1, page_class=.6, pen_strangers=.3, pen_class=.9, mnist_stroke=2.4, page_stroke=1.1, pen_stroke=2.9), command='midas_task2 study gap')
+    starts = [fake_q3(f'scl_nl-{start}', s, a + .001*s) for start,a in dict(scratch=.93, q1=.95, digits=.93).items() for s in range(3)]
+    losses = [fake_q3(f'{net}_{l}-scratch', s, a + .001*s) for net in ('mlp','cnn') for l,a in dict(scl_nl=.93, pc=.85).items() for s in range(2)]
+    verdicts = [fake_verdict('digits', 'clean', 0., 'clean', True), fake_verdict('digits', 'pair', .4, 'class_dependent', True), fake_verdict('drawings', 'complementary', 1., 'random', False)]
+    return [*fake_bench(), *transfer, *others, domains, fake_q3('plain-scratch', 0, .001), *starts, *losses, *verdicts]
 
 # %% ../nbs/28_made_up.ipynb #473f7461
 FAKE_Q3 = dict(plain=.001, argmin=.95, scl_nl=.985, recipe=.99, oracle=.991)

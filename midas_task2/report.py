@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['STUDY_PICTURES', 'TEMPLATES', 'SECTIONS', 'OPTIONAL', 'MAKERS', 'choose_records', 'main_network', 'q1_facts',
            'q1_pictures', 'q1_section', 'common_level', 'q2_facts', 'q2_section', 'titled', 'q3_facts', 'label_facts',
-           'q3_section', 'study_section', 'study_pictures', 'tsne_section', 'data_section', 'largest_peak', 'about',
-           'cards', 'write_report']
+           'q3_section', 'study_section', 'study_pictures', 'mnist_section', 'tsne_section', 'data_section',
+           'largest_peak', 'about', 'cards', 'write_report']
 
-# %% ../nbs/40_report.ipynb #56d21694
+# %% ../nbs/40_report.ipynb #ddfb28e1
 import os
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError
 
 from .compare import by_name, difference, duration, finding, image_seconds, millions, mixed_settings, number, points, reached, seed_values, spread
 from .core import InputError, Record, load_records, plain_text, write_text
+from .mnist_tables import *
 from .report_figures import *
 from .report_tables import *
 from .study_figures import SHOWN, closer_table, group_table, plot_changes, plot_differences, plot_ladder, plot_reliability, plot_risk_coverage, plot_sweep, study_answer, study_rows
@@ -75,7 +76,7 @@ def q1_section(records, out)->dict:
     if {'most_confused','confusion_matrix','vocab'} <= set(r.tables): tables['The most frequent mistakes'] = confused_table(r)
     return dict(facts=q1_facts(records), tables=tables, pictures=q1_pictures(records, out), notes=mixed_settings(groups))
 
-# %% ../nbs/40_report.ipynb #0360e4dd
+# %% ../nbs/40_report.ipynb #02178884
 def common_level(
     records # any records
 )->str|None: # 'to_99', 'to_98'...; None when there is none
@@ -100,8 +101,8 @@ def q2_section(records, out)->dict:
     first = [r for r in rs if r.seed == rs[0].seed]
     losses = lambda ax: [plot_history(first, ax, y) for y in LOSSES]
     pics = [picture([lambda ax: plot_curve(rs, ax), lambda ax: plot_curve(rs, ax, 'seconds')], 'Validation accuracy while training; dotted: 98 and 99 %. The clock stands still while measuring.')] if any('curve' in r.tables for r in rs) else []
-    fine = lambda y: lambda ax: draw_lines(first, lambda r: r.tables.get('curve', []), ax, 'images', y).set_yscale('log')
-    if any('grad_norm' in p for r in first for p in r.tables.get('curve', [])): pics.append(picture([fine('loss'), fine('grad_norm')], f'While training, at single batches (seed {first[0].seed}): the loss, which label smoothing keeps above zero, and how strongly it pulls.'))
+    fine = lambda y, x='images': lambda ax: draw_lines(first, lambda r: r.tables.get('curve', []), ax, x, y).set_yscale('log')
+    if any('grad_norm' in p for r in first for p in r.tables.get('curve', [])): pics.append(picture([fine('loss'), fine('loss', 'seconds'), fine('grad_norm')], f'While training, at single batches (seed {first[0].seed}): the loss, which label smoothing keeps above zero, against images and seconds, and how strongly it pulls.'))
     if rs: pics.append(picture([losses, lambda ax: plot_history(rs, ax)], f'Loss (seed {rs[0].seed}) and validation accuracy after each epoch.'))
     cms = [r for r in rs if r.seed == rs[0].seed and {'confusion_matrix','vocab'} <= set(r.tables)]
     if cms: pics.append(picture([titled(plot_confusion, r) for r in cms], f'Confusions on the test images (seed {cms[0].seed}).', (4.8,4.8)))
@@ -134,7 +135,7 @@ def label_facts(
     m, gt = r.metrics, np.array(r.tables.get('given_true', np.zeros((0,0))))
     return dict(right=int(np.trace(gt)), n=int(gt.sum()), bias=100*(len(gt)-1)*m['right_share'] if m.get('right_share') else None, uniformity=m.get('uniformity_p'), order=m.get('order_p'), pixel=m.get('pixel_difference'))
 
-# %% ../nbs/40_report.ipynb #8f941bed
+# %% ../nbs/40_report.ipynb #876855d1
 def q3_section(records, out)->dict:
     "Everything the Q3 template needs"
     groups, pics = by_name(records, 'q3'), []
@@ -169,6 +170,41 @@ def study_pictures(
 STUDY_PICTURES = dict(ablation=(plot_differences, 'What each change of the recipe does, on the same folds: whole intervals on one side of zero are coloured.', (7.5,4.8)),
                       ladder=(plot_ladder, 'Accuracy and cost of networks trained alike, on the same held-out drawings.', (6.4,3.6)),
                       sweeps=(plot_sweep, 'Optimizers and learning rates, at a short budget.', (6.4,3.6)))
+
+def mnist_section(records, out)->dict:
+    "Everything the template of the studies on MNIST's images needs: parts of title, text, tables and pictures"
+    makers = {'MNIST in seconds':_bench_part, 'From how many images does pretraining pay?':_transfer_part, 'One network at its best, and the domain gap':_gap_part, 'Complementary losses':_losses_part, 'Starts under wrong labels':_starts_part, 'Diagnoses put to the test':_verdicts_part}
+    parts = {title:make(records, out) for title,make in makers.items()}
+    return dict(parts=[dict(title=title, text=text if 'Not run yet' not in text else '', tables={n:t for n,t in tables.items() if len(t)}, pictures=pics) for title,(text,tables,pics) in parts.items() if any(map(len, tables.values()))])
+
+def _bench_part(records, out):
+    recs = [r for r in records if r.question == 'bench']
+    tables = {'The race':race_table(r) for r in recs if 'rounds' in r.tables} | {'One part changed at a time, on held-out images':steps_table(recs)} | {'Growth':scale_table(r) for r in recs if 'sizes' in r.tables}
+    return bench_answer(recs), tables, []
+
+def _transfer_part(records, out):
+    t = transfer_table(records)
+    if t.empty: return '', {}, []
+    shown = t.assign(accuracy=[f'{a:.2%} ± {100*h:.2f}' for a,h in zip(t.accuracy, t.half)], gain=[points(d) if d['mean'] is not None and d['mean'] == d['mean'] else '' for d in t[['mean','low','high']].to_dict('records')])
+    pic = picture([lambda ax: plot_transfer(t, ax), lambda ax: plot_transfer(t, ax, 'mean')], 'Test accuracy against the number of MNIST images, and what each start gains over a random one trained in full; bands: 95 % over seeds.', (5.4,4))
+    return transfer_answer(t), {'Starts, ways and numbers of images':shown[['start','way','n','seeds','accuracy','gain']].set_index('start').rename(columns=dict(n='images', gain='over a random start'))}, [pic]
+
+def _gap_part(records, out):
+    domains = [r for r in records if r.name == 'domains']
+    return (gap_answer(domains[0]) if domains else ''), {'One larger network':best_table(records).rename_axis(''), 'Drawings rendered more and more like MNIST':gap_table(records).rename_axis('')}, saved_pictures(domains, out)
+
+def _losses_part(records, out): return '', {title:loss_table(records, net).rename_axis('loss') for net,title in dict(mlp='One hidden layer of 500 units', cnn='A small convolutional network').items()}, []
+
+def _starts_part(records, out):
+    few, whole = starts_table(records, few=True), starts_table(records)
+    pics = [picture([lambda ax: plot_learning(records, ax)], 'The estimate from held-out given labels, mean over seeds.', (6.4,3.4))] if len(whole) else []
+    return starts_answer(records), {'All images':whole.rename_axis(''), 'Few images':few.rename_axis('')}, pics
+
+def _verdicts_part(records, out):
+    told = spoiled(records)
+    if not told: return '', {}, []
+    tables = {f"Said {'from the data alone' if w == 'alone' else 'with a reference'}, by what was right":verdict_table(told, w) for w in WITNESSES}
+    return verdict_answer(told), {**tables, 'Estimates beside cleanlab\'s, per cent':errors_table(told).reset_index().set_index('images'), 'Wrong verdicts':wrong_verdicts(told)}, []
 
 def tsne_section(records, out)->dict:
     "Everything the t-SNE template needs"
@@ -254,7 +290,7 @@ The difference is {{ f.difference }}: {{ f.finding }}.</p>
 {{ p.caution(f.seeds) }}{{ p.notes(q2.notes) }}{{ p.tables(q2.tables) }}{{ p.pictures(q2.pictures) }}
 '''
 
-# %% ../nbs/40_report.ipynb #da84afb4
+# %% ../nbs/40_report.ipynb #66baaac1
 TEMPLATES['q3.html'] = '''
 {% import 'parts.html' as p %}{% set f = q3.facts %}
 <p>{% if f.plain %}Plain training reads <b>{{ f.plain }}</b> of {{ test_name }}{% if f.argmin %}; the least likely class of the same network (<code>argmin</code>) <b>{{ f.argmin }}</b>{% endif %}. {% endif %}
@@ -280,6 +316,11 @@ They do not cover another seed of the training, and of twenty differences one ma
 reading, and nothing else here makes use of it.</p>{% endif %}
 {{ p.tables(answers.tables) }}{{ p.pictures(answers.pictures) }}
 '''
+TEMPLATES['mnist.html'] = '''
+{% import 'parts.html' as p %}{% for part in mnist.parts %}<h3>{{ part.title }}</h3>
+{% if part.text %}<p>{{ part.text|replace('*', '')|replace('`', '') }}</p>{% endif %}
+{{ p.tables(part.tables) }}{{ p.pictures(part.pictures) }}{% endfor %}
+'''
 TEMPLATES['tsne.html'] = '''
 {% import 'parts.html' as p %}
 <p>t-SNE lays images on a plane so that neighbours stay neighbours; distances between crowds and their sizes mean nothing. 
@@ -295,7 +336,7 @@ would be right for {{ '%.1f'|format(100*f.guess_knowing_writer) }} % of what was
 {{ p.tables(part.tables) }}{{ p.pictures(part.pictures) }}{% endfor %}
 '''
 
-# %% ../nbs/40_report.ipynb #37c7f7f5
+# %% ../nbs/40_report.ipynb #96ea4012
 TEMPLATES['page.html'] = '''<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
@@ -313,15 +354,15 @@ in the place of MNIST. They show that everything works; they say nothing about t
 {% endfor %}<section id="reproduce"><h2>How to reproduce</h2>
 <p>The commands that made these records:</p><pre>{{ about.commands|join('\\n') }}</pre>
 <p>Libraries: {{ about.versions }}.</p>
-<h3>Records</h3>{{ p.table(about.records, 'files') }}</section>
+<details{{ ' open' if about.records|length <= 60 }}><summary>Records ({{ about.records|length }})</summary>{{ p.table(about.records, 'files') }}</details></section>
 </main></body></html>
 '''
 
-# %% ../nbs/40_report.ipynb #d9b6d1ba
+# %% ../nbs/40_report.ipynb #b177534d
 SECTIONS = dict(data=('Data', 'Data', 'explore'), q1=('Q1', 'Q1: reading digits and letters', 'q1'), answers=('Q1 study', 'Q1 by cross-validation', 'study'), q2=('Q2', 'Q2: is pretraining worth it?', 'q2'),
-                q3=('Q3', 'Q3: labels that are wrong', 'q3'), tsne=('t-SNE', 't-SNE: what the networks see', 'tsne'))
-OPTIONAL = ('answers',) # takes hours, so a report without it is whole
-MAKERS = dict(data=data_section, q1=q1_section, answers=study_section, q2=q2_section, q3=q3_section, tsne=tsne_section)
+                q3=('Q3', 'Q3: labels that are wrong', 'q3'), mnist=("MNIST studies", "Studies on MNIST's images", 'study transfer'), tsne=('t-SNE', 't-SNE: what the networks see', 'tsne'))
+OPTIONAL = ('answers', 'mnist') # take hours, so a report without them is whole
+MAKERS = dict(data=data_section, q1=q1_section, answers=study_section, q2=q2_section, q3=q3_section, mnist=mnist_section, tsne=tsne_section)
 
 def largest_peak(records)->float|None: # MiB
     "The largest peak memory that any record names"
@@ -340,7 +381,7 @@ def about(records)->dict: # `kind`, `table`, `commands`, `versions`, `records`
     versions = ', '.join(f'{k} {v}' for k,v in (last.environment.get('versions') or {}).items() if v)
     return dict(kind=last.kind, table=t, commands=list(dict.fromkeys(r.command for r in records if r.command)), versions=versions or 'not recorded', records=record_table(records))
 
-# %% ../nbs/40_report.ipynb #1fb26713
+# %% ../nbs/40_report.ipynb #8412293d
 def cards(
     found:dict # sections that have records, from `MAKERS`
 )->list: # dicts `title`, `value`, `note`
@@ -365,15 +406,16 @@ def write_report(
         raise InputError(f'{out}: a record does not hold what the report reads ({type(e).__name__}: {e}); delete what was changed by hand, and run it again') from e
 
 def _expected(question, found, kind):
-    "Whether a section without records says how to make them: not beside a study alone, nor where the drawings are somebody's own, which answer one question only"
-    return question not in OPTIONAL and set(found) != set(OPTIONAL) and kind != 'own'
+    "Whether a section without records says how to make them: not beside a study, nor where the drawings are somebody's own, which answer one question only"
+    return question not in OPTIONAL and not set(found) & set(OPTIONAL) and kind != 'own'
 
 def _options(last, out):
     "What a command needs so that its records land beside these"
     return ''.join(f' --{k} {v}' for k,v in dict(data='embedded' if last.kind == 'embedded' else '', profile=last.profile, out='' if Path(out).name == 'reports' else os.path.relpath(out)).items() if v)
 
 def _page(records, out):
-    found = {q:make(records, out) for q,make in MAKERS.items() if by_name(records, q)}
+    studied, rest = ([r for r in records if of_study(r) == s] for s in (True, False))
+    found = {q:make(records if q == 'mnist' else rest, out) for q,make in MAKERS.items() if (studied if q == 'mnist' else by_name(rest, q))}
     sections = [dict(id=q, short=s, title=t, there=q in found, command=f'midas_task2 {c}{_options(records[-1], out)}') for q,(s,t,c) in SECTIONS.items() if q in found or _expected(q, found, records[-1].kind)]
     env = Environment(loader=DictLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     env.filters['number'] = number
