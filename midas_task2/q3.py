@@ -168,7 +168,7 @@ def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
-# %% ../nbs/32_q3.ipynb #25007e80
+# %% ../nbs/32_q3.ipynb #2d3f1cef
 def run_method(
     method:str, # a key of `METHODS`
     start:str, # 'scratch' or a key of `PARENTS`
@@ -193,8 +193,9 @@ def run_method(
         loss = get_loss(config['loss'])
         seen, start, before, shared = train, body, 0., dict(metrics=estimate, device=device)
         if method == 'recipe': # as `self_train`, with a record
-            soft, before = soft_labels(train, first_config(config), loss, seed=1000*seed, title=f'q3 {rec.name}, seed {seed}', state=work_folder(rec, out)/'first', watch=_watch(rec, test, device), body=body, **shared)
-            seen, start, loss = replace(train, targets=soft), None, nn.CrossEntropyLoss()
+            soft, told = soft_labels(train, first_config(config), loss, seed=1000*seed, title=f'q3 {rec.name}, seed {seed}', state=work_folder(rec, out)/'first', watch=_watch(rec, test, device), body=body, **shared)
+            seen, start, loss, before = replace(train, targets=soft), None, nn.CrossEntropyLoss(), told[-1]['seconds']
+            rec.tables['rounds'] = told
             rec.metrics.update(sure=float((soft.max(1) > .9).mean()), recovered=_right(soft, train, where))
         learn, spec = train_recorded(rec, seen, valid, out, 'mnist_style', keep=keep, body=start, loss=loss, **shared)
         rec.metrics['train_seconds'] = round(rec.metrics['train_seconds'] + before, 2)
@@ -215,6 +216,7 @@ def _watch(rec, test, device):
     "Keeps in the record how well the networks of a round read the test files together, and after how many seconds of training"
     rows, sums = rec.tables.setdefault('stages', []), {}
     def watch(i, model, spec, seconds):
+        seconds += rows[-1]['seconds'] if rows else 0
         sums[i] = sums.get(i, 0.) + predict_probs(model, spec, test.images, device=device)
         rows.append(dict(round=i+1, networks=1 + sum(r['round'] == i+1 for r in rows), seconds=round(seconds, 2), accuracy=float((sums[i].argmax(1) == test.targets).mean())))
     return watch
