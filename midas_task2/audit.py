@@ -30,7 +30,7 @@ from .learner import image_stats, train_learner
 from .losses import get_loss, posterior
 from .noise import agreement_z
 
-# %% ../nbs/26_audit.ipynb #e8b313c1
+# %% ../nbs/26_audit.ipynb #8f0771ea
 AUGMENT = dict(rotate=10, shear=.1, scale=.1, shift=.07, stroke=.2) # mild, and good for anything that is not mirrored
 
 def small_config(
@@ -62,7 +62,7 @@ def cross_train(
         train = (seen or s).subset(idxs)
         learn, h = train_learner(config, train, s.subset(held[:500]), seeds[k] if seeds else seed, bodies[k] if bodies else None, device=device, # the first of the fold are what each epoch's line is about
                                  title=title and f'{title}, network {k+1} of {folds}', state=state and Path(state)/str(k), **kwargs)
-        spec = Spec(config['model'], list(s.vocab), list(s.images.shape[1:]), *image_stats(train))
+        spec = Spec(config['model'], list(s.vocab), list(s.images.shape[1:]), *image_stats(train), args=config.get('model_args', {}))
         probs[held], fold[held] = read(learn.model, spec, s.images[held], device=device), k
         nets.append(learn.model); seconds += h.seconds
         if watch: watch(learn.model, spec, h.seconds)
@@ -181,14 +181,14 @@ def audit_labels(
 
 SURE = .8 # of each class, for the matrix after the second training: what it gets wrong is among the rest
 
-# %% ../nbs/26_audit.ipynb #c7f1eda1
+# %% ../nbs/26_audit.ipynb #80e6c23a
 def soft_labels(
     s:ImageSet, # with labels that may be wrong
-    config:dict, # as for `train_learner`; `networks`, by default 3, answer in each of `rounds`, by default 1
+    config:dict, # as for `train_learner`; `networks`, by default 3, answer in each of `rounds`, by default 1; `later`: what differs after the first round
     loss=None, # of the first round, from `get_loss`; default: SCL-NL, for complementary labels
     T:np.ndarray|None=None, # [C, C], P(given = column | true = row); default: complementary, even
     seed:int=0, # of the first network; the others count on
-    body:nn.Module|None=None, # a network whose body all start from
+    body:nn.Module|None=None, # a network whose body those of the first round start from
     state:Path|str|None=None, # a folder that keeps what is done, as for `fit`
     watch=None, # as for `cross_train`, of the round too, which comes first
     title:str='', # shown with each epoch; empty: silent
@@ -198,7 +198,7 @@ def soft_labels(
     n, seen, loss, told = config.get('networks', 3), s, loss or get_loss('scl_nl'), []
     T = transition('complementary', n_classes=len(s.vocab)) if T is None else T
     for i in range(config.get('rounds', 1)):
-        probs, *_, seconds = cross_train(s, config, n, seed+i, range(seed+i*n, seed+i*n+n), seen, [body]*n, partial(predict_views, seed=seed), watch and partial(watch, i),
+        probs, *_, seconds = cross_train(s, config | (config.get('later', {}) if i else {}), n, seed+i, range(seed+i*n, seed+i*n+n), seen, None if i else [body]*n, partial(predict_views, seed=seed), watch and partial(watch, i),
                                          state and Path(state)/str(i), title and f'{title}, round {i+1}', loss=loss, **kwargs)
         told.append(dict(round=i+1, agreement=float((probs.argmax(1) == s.targets).mean()), seconds=round(seconds + (told[-1]['seconds'] if told else 0), 2)))
         seen, loss = replace(s, targets=recover(probs, s.targets, T).astype(np.float32)), nn.CrossEntropyLoss()
@@ -213,7 +213,7 @@ def first_config(
 def self_train(
     s:ImageSet, # with labels that may be wrong
     valid:ImageSet, # what each epoch is measured on
-    config:dict|None=None, # of the last network, as for `train_learner`; `first`: what differs for those before it, with `networks` and `rounds` of `soft_labels`; default: a small network and three rounds
+    config:dict|None=None, # of the last network, as for `train_learner`; `first`: what differs for those before it, with `networks`, `rounds` and `later` of `soft_labels`; default: a small network and three rounds
     seed:int=0,
     device=None, # default: CUDA where there is one
     title:str='', # shown with each epoch; empty: silent
