@@ -14,7 +14,7 @@ import pandas as pd
 
 from .evaluate import mean_interval
 
-# %% ../nbs/27_compare.ipynb #ad077d55
+# %% ../nbs/27_compare.ipynb #95f397aa
 def grouped(
     records, # any records
     field:str='name' # or 'seed', 'question'...
@@ -40,7 +40,8 @@ def mixed_settings(
     res = []
     for name, g in groups.items():
         keys = sorted({k for r in g for k in r.config} - set(PARENT_SETTINGS))
-        differ = [k for k in keys if len({str(r.config.get(k)) for r in g}) > 1] + ['data']*(len({str(r.data) for r in g}) > 1)
+        sets = {str({role:(d.get('name'), d.get('n')) if isinstance(d, dict) else d for role,d in r.data.items()}) for r in g} # each seed has a split of its own, so digests differ
+        differ = [k for k in keys if len({str(r.config.get(k)) for r in g}) > 1] + ['data']*(len(sets) > 1)
         if differ: res.append(f'The seeds of {name} were run with different settings ({", ".join(differ)}): read their mean with care.')
     return res
 

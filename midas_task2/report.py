@@ -76,7 +76,7 @@ def q1_section(records, out)->dict:
     if {'most_confused','confusion_matrix','vocab'} <= set(r.tables): tables['The most frequent mistakes'] = confused_table(r)
     return dict(facts=q1_facts(records), tables=tables, pictures=q1_pictures(records, out), notes=mixed_settings(groups))
 
-# %% ../nbs/40_report.ipynb #02178884
+# %% ../nbs/40_report.ipynb #75855e14
 def common_level(
     records # any records
 )->str|None: # 'to_99', 'to_98'...; None when there is none
@@ -109,7 +109,7 @@ def q2_section(records, out)->dict:
     pics += saved_pictures([r for v in groups.values() for r in v[:1]], out)
     tables = {'Two starts':q2_table(records)} if rs else {}
     if 'layers' in groups: tables['What became of the pretrained layers'] = layers_table(groups['layers'][0])
-    return dict(facts=q2_facts(records), tables=tables, pictures=pics, notes=mixed_settings(groups))
+    return dict(facts=q2_facts(records), tables=tables, pictures=pics, notes=mixed_settings({n:g for n,g in groups.items() if n != 'layers'}))
 
 def titled(plot, r): # a function of an `ax`
     "`plot` of one record, with its name above"
@@ -250,15 +250,15 @@ summary { cursor:pointer; color:var(--blue); }
 @media print { details:not([open]) { display:none; } h2 { break-after:avoid; } figure { break-inside:avoid; } }
 '''
 
-# %% ../nbs/40_report.ipynb #23dae67d
+# %% ../nbs/40_report.ipynb #214104ad
 TEMPLATES['parts.html'] = '''
 {% macro table(df, cls='') %}{% set left = df.attrs.get('text', []) %}<div class="scroll"><table class="{{ cls }}">
 <thead><tr><th scope="col">{{ df.index.name or '' }}</th>{% for c in df.columns %}<th scope="col"{% if c in left %} class="l"{% endif %}>{{ c }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in df.itertuples(name=None) %}<tr>{% for v in row %}<td{% if not loop.first and df.columns[loop.index0-1] in left %} class="l"{% endif %}>{{ v|number }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>{% endmacro %}
 
-{% macro tables(ts) %}<div class="tables">{% for title, df in ts.items() if df|length <= 14 %}<div><h4>{{ title }}</h4>{{ table(df) }}</div>{% endfor %}</div>
-{% for title, df in ts.items() if df|length > 14 %}<details><summary>{{ title }} ({{ df|length }} rows)</summary>{{ table(df) }}</details>{% endfor %}{% endmacro %}
+{% macro tables(ts) %}<div class="tables">{% for title, df in ts.items() if df|length <= 20 %}<div><h4>{{ title }}</h4>{{ table(df) }}</div>{% endfor %}</div>
+{% for title, df in ts.items() if df|length > 20 %}<details><summary>{{ title }} ({{ df|length }} rows)</summary>{{ table(df) }}</details>{% endfor %}{% endmacro %}
 
 {% macro pictures(ps, cls='figures') %}<div class="{{ cls }}">{% for p in ps %}{% if 'srcs' in p %}
 <figure>{% for src in p.srcs %}<img alt="{{ p.caption }}" src="{{ src }}">{% endfor %}<figcaption>{{ p.caption }}</figcaption></figure>{% else %}

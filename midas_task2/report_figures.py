@@ -35,7 +35,7 @@ def look(
     colour = COLOURS.get(method) or PALETTE[sum(method.encode()) % len(PALETTE)]
     return dict(color=colour, linestyle='--' if name.endswith('-q1') else '-', label=plain_text(name))
 
-# %% ../nbs/39_report_figures.ipynb #06a10f22
+# %% ../nbs/39_report_figures.ipynb #869394b3
 AXES = dict(epoch='epoch', seconds='seconds of training', images='training images seen (thousands)', accuracy='validation accuracy (%)',
             estimate='accuracy without clean labels, 1 − 9h (%)', train_loss='loss', valid_loss='loss', loss='loss of the batch', grad_norm='norm of the gradient')
 SHARES = ('accuracy', 'estimate')
@@ -49,7 +49,7 @@ def draw_lines(records, rows, ax, x, y): # `rows` maps a record to a list of dic
         style = look(r.name)
         if y in LOSSES: style.update(label=f'{style["label"]}, {LOSSES[y]}', alpha=.45 if y == 'train_loss' else 1)
         if style['label'] in ax.get_legend_handles_labels()[1]: style['label'] = None
-        ax.plot([h[x]/(1000 if x == 'images' else 1) for h in here], [h[y]*(100 if y in SHARES else 1) for h in here], lw=1.6, marker='o' if len(here) < 4 else None, ms=4, **style)
+        ax.plot([h[x]/(1000 if x == 'images' else 1) for h in here], [h[y]*(100 if y in SHARES else 1) for h in here], lw=1.6 if len(records) < 5 else .9, marker='o' if len(here) < 4 else None, ms=4, **style)
     ax.set(xlabel=AXES.get(x, x), ylabel=AXES.get(y, y))
     if x == 'epoch': ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     many = len(ax.get_legend_handles_labels()[1]) > 4
