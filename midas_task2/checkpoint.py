@@ -94,14 +94,14 @@ def _filled(spec, weights, shapes):
     model.load_state_dict(weights)
     return model
 
-# %% ../nbs/21_checkpoint.ipynb #8bcd0417
+# %% ../nbs/21_checkpoint.ipynb #520fecac
 def load_start(
     out:Path|str, # an output folder
     **of # as for `find_network`
 )->tuple: # network, its `Spec`, and the settings that name it
     "The network of an earlier experiment, to start from; raises `Missing` when it is not there"
     net, spec = load_checkpoint(find_network(out, **of))
-    return net, spec, dict(start=spec.record, weights=spec.sha256)
+    return net, spec, dict(start=spec.record, weights=spec.sha256, head='apart') # see `build_learner`
 
 # %% ../nbs/21_checkpoint.ipynb #78864b78
 def _read_spec(path):

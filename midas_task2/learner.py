@@ -172,16 +172,16 @@ class Precision(Callback):
 
     def after_pred(self): self.learn.pred = self.pred.float()
 
-# %% ../nbs/20_learner.ipynb #6b1d145f
+# %% ../nbs/20_learner.ipynb #d5c8099d
 class History(Callback):
     "Rows per epoch, a finer validation curve, and a clock that counts training only"
-    order, _stateattrs = 60, ('epochs','curve','seconds') # after the Recorder; what `Resume` keeps
+    order, _stateattrs = 60, ('epochs','curve','seconds','images') # after the Recorder; what `Resume` keeps
     def __init__(self,
         every:int=0, # measure validation accuracy each so many batches; 0: only at the end of an epoch
         title:str='' # shown with each epoch's line on standard error; empty: say nothing
     ):
         self.every, self.title = every, title
-        self.epochs, self.curve, self.seconds = [], [], 0. # `fine_tune` is two fits, and one history
+        self.epochs, self.curve, self.seconds, self.images = [], [], 0., 0 # `fine_tune` is two fits, and one history
 
     def before_train(self): self.start = time.perf_counter()
     def after_train(self): self.seconds += time.perf_counter()-self.start
@@ -192,10 +192,11 @@ class History(Callback):
 
     def after_batch(self):
         if not self.training: return
+        self.images += len(self.yb[0])
         self.after_train(); self.before_train() # so that a state saved now knows all the seconds
         if not self.every or self.train_iter % self.every: return
         acc = plain_accuracy(self.model, self.dls.valid, self.learn.precision.precision if hasattr(self.learn, 'precision') else 'auto')
-        self.curve.append(dict(batch=self.train_iter, images=self.train_iter*self.dls.train.bs, seconds=round(self.seconds,2), accuracy=acc, loss=round(float(self.loss), 5), grad_norm=round(self.grad_norm, 5)))
+        self.curve.append(dict(batch=self.train_iter, images=self.images, seconds=round(self.seconds,2), accuracy=acc, loss=round(float(self.loss), 5), grad_norm=round(self.grad_norm, 5)))
         self.model.train()
         self.before_train()
 
@@ -309,7 +310,13 @@ def fit(
     with learn.no_logging(): getattr(learn, dict(frozen='fit_one_cycle').get(schedule, schedule))(epochs, lr, cbs=[history, *(cbs or []), *resume])
     return history
 
-# %% ../nbs/20_learner.ipynb #aeeca348
+# %% ../nbs/20_learner.ipynb #8bf023fa
+def _apart(config, train, seed):
+    "A head from random numbers of its own, and without a trace in those that follow: from `seed` it would be the one that a body which began with this seed grew up with"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + 10_000)
+        return create_model(config['model'], len(train.vocab), size=train.images.shape[1:], **config.get('model_args', {}))[1]
+
 def build_learner(
     config:dict, # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `opt_args`, `precision`, `memory` (a name of PyTorch's), `smoothing`, `mixup`, `cutmix`, `ema`, `late`
     train:ImageSet,
@@ -324,7 +331,9 @@ def build_learner(
     "The learner that `config` describes"
     seed_everything(seed)
     model = create_model(config['model'], len(train.vocab), size=train.images.shape[1:], **config.get('model_args', {}))
-    if body is not None: load_body(model, body)
+    if body is not None:
+        load_body(model, body)
+        model[1].load_state_dict(_apart(config, train, seed).state_dict())
     dls = make_dls(train, valid, config['bs'], Augment(**config['augment']) if config['augment'] else None, device=device, late=config.get('late', 1))
     cbs = [cb(config[k]) for k,cb in dict(mixup=MixUp, cutmix=CutMix, ema=Average).items() if config.get(k)]
     if teachers: cbs.append(Distill([t.to(dls.device).eval() for t in teachers], **config.get('distill', {})))

@@ -117,13 +117,14 @@ def fake_study()->list:
     changes = [dict(change=c, page_accuracy=.9, crop_accuracy=.8, both_accuracy=.9) for c in ('unchanged','right_10')]
     return [made('headline', dict(title='The headline', base='headline-alone', rows=[row])), made('headline-alone', curves, **near), made('robustness', dict(changes=changes))]
 
-# %% ../nbs/28_made_up.ipynb #0c248b82
+# %% ../nbs/28_made_up.ipynb #fc8cfbe5
 def fake_bench()->list:
     "A race of two rounds, the recipe with one part changed, and growth"
     made = lambda name, config=(), seed=0, **kwargs: Record('bench', name, dict(config), EMBEDDED, seed, seconds=9., command='midas_task2 bench', **kwargs)
     m = dict(ours_accuracy=.99, ours_accuracy_half_width=.0004, ours_seconds=4., rival_accuracy=.989, rival_accuracy_half_width=.0005, rival_seconds=7.6, rival_over_ours=1.9, rival_over_ours_low=1.5, rival_over_ours_high=2.2)
+    rounds = [dict(seed=s, ours_accuracy=.99, rival_accuracy=.989) for s in range(2)]
     parts = [made(name, seed=s, metrics=dict(accuracy=.99+.0001*s, seconds=t), tables=dict(what=what)) for name,what,t in (('recipe','nothing',4.), ('float32','float32',4.8)) for s in range(2)]
-    return [made('mnist', dict(rounds=2, usual=0, threads=2), metrics=m, tables=dict(rounds=[])), *parts, made('scale', tables=dict(sizes=[dict(n=10_000, seconds=.9, memory=900), dict(n=30_000, seconds=2.6, memory=950)]))]
+    return [made('mnist', dict(rounds=2, usual=0, threads=2), metrics=m, tables=dict(rounds=rounds)), *parts, made('scale', tables=dict(sizes=[dict(n=10_000, seconds=.9, memory=900), dict(n=30_000, seconds=2.6, memory=950)]))]
 
 def fake_verdict(
     images:str, # a set's name

@@ -157,7 +157,7 @@ def layers_moved(
     flat = lambda layer: torch.cat([p.detach().flatten() for p in layer.parameters()])
     return [float((flat(b)-flat(a)).norm()/flat(a).norm()) for a,b in zip(start[0].cpu(), end[0].cpu())]
 
-# %% ../nbs/31_q2.ipynb #d92f8151
+# %% ../nbs/31_q2.ipynb #a2af78e4
 def run_layers(
     where:dict, # from `resolve_data`
     out:Path|str, # the output folder, with the networks of `run_pretrain` and `run_mnist`
@@ -172,7 +172,7 @@ def run_layers(
     s = s.subset(slice(0, 2000))
     rec = Record('q2', 'layers', {n:spec.sha256 for n,(_,spec) in nets.items()}, dict(images=s.describe()), seed, where['kind'], profile)
     def work(rec):
-        seed_everything(seed)
+        seed_everything(seed + 20_000) # no ancestor of the others
         nets['untrained'] = nets['pretrained'][1].build(), nets['pretrained'][1]
         seen = {n:layer_features(*net, s.images) for n,net in nets.items()}
         alike = lambda a, b: [linear_cka(p, q) for p,q in zip(seen[a], seen[b])]

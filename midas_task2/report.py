@@ -76,7 +76,7 @@ def q1_section(records, out)->dict:
     if {'most_confused','confusion_matrix','vocab'} <= set(r.tables): tables['The most frequent mistakes'] = confused_table(r)
     return dict(facts=q1_facts(records), tables=tables, pictures=q1_pictures(records, out), notes=mixed_settings(groups))
 
-# %% ../nbs/40_report.ipynb #75855e14
+# %% ../nbs/40_report.ipynb #5dfb3c5e
 def common_level(
     records # any records
 )->str|None: # 'to_99', 'to_98'...; None when there is none
@@ -108,7 +108,7 @@ def q2_section(records, out)->dict:
     if cms: pics.append(picture([titled(plot_confusion, r) for r in cms], f'Confusions on the test images (seed {cms[0].seed}).', (4.8,4.8)))
     pics += saved_pictures([r for v in groups.values() for r in v[:1]], out)
     tables = {'Two starts':q2_table(records)} if rs else {}
-    if 'layers' in groups: tables['What became of the pretrained layers'] = layers_table(groups['layers'][0])
+    if 'layers' in groups: tables['What became of the pretrained layers'] = layers_table(groups['layers'])
     return dict(facts=q2_facts(records), tables=tables, pictures=pics, notes=mixed_settings({n:g for n,g in groups.items() if n != 'layers'}))
 
 def titled(plot, r): # a function of an `ax`
@@ -135,7 +135,7 @@ def label_facts(
     m, gt = r.metrics, np.array(r.tables.get('given_true', np.zeros((0,0))))
     return dict(right=int(np.trace(gt)), n=int(gt.sum()), bias=100*(len(gt)-1)*m['right_share'] if m.get('right_share') else None, uniformity=m.get('uniformity_p'), order=m.get('order_p'), pixel=m.get('pixel_difference'))
 
-# %% ../nbs/40_report.ipynb #876855d1
+# %% ../nbs/40_report.ipynb #7c348ba4
 def q3_section(records, out)->dict:
     "Everything the Q3 template needs"
     groups, pics = by_name(records, 'q3'), []
@@ -171,6 +171,8 @@ STUDY_PICTURES = dict(ablation=(plot_differences, 'What each change of the recip
                       ladder=(plot_ladder, 'Accuracy and cost of networks trained alike, on the same held-out drawings.', (6.4,3.6)),
                       sweeps=(plot_sweep, 'Optimizers and learning rates, at a short budget.', (6.4,3.6)))
 
+
+# %% ../nbs/40_report.ipynb #4c6576e8
 def mnist_section(records, out)->dict:
     "Everything the template of the studies on MNIST's images needs: parts of title, text, tables and pictures"
     makers = {'MNIST in seconds':_bench_part, 'From how many images does pretraining pay?':_transfer_part, 'One network at its best, and the domain gap':_gap_part, 'Complementary losses':_losses_part, 'Starts under wrong labels':_starts_part, 'Diagnoses put to the test':_verdicts_part}
@@ -178,34 +180,46 @@ def mnist_section(records, out)->dict:
     return dict(parts=[dict(title=title, text=text if 'Not run yet' not in text else '', tables={n:t for n,t in tables.items() if len(t)}, pictures=pics) for title,(text,tables,pics) in parts.items() if any(map(len, tables.values()))])
 
 def _bench_part(records, out):
+    "MNIST in one epoch"
     recs = [r for r in records if r.question == 'bench']
     tables = {'The race':race_table(r) for r in recs if 'rounds' in r.tables} | {'One part changed at a time, on held-out images':steps_table(recs)} | {'Growth':scale_table(r) for r in recs if 'sizes' in r.tables}
     return bench_answer(recs), tables, []
 
 def _transfer_part(records, out):
+    "Accuracy against the number of images"
     t = transfer_table(records)
     if t.empty: return '', {}, []
     shown = t.assign(accuracy=[f'{a:.2%} ± {100*h:.2f}' for a,h in zip(t.accuracy, t.half)], gain=[points(d) if d['mean'] is not None and d['mean'] == d['mean'] else '' for d in t[['mean','low','high']].to_dict('records')])
     pic = picture([lambda ax: plot_transfer(t, ax), lambda ax: plot_transfer(t, ax, 'mean')], 'Test accuracy against the number of MNIST images, and what each start gains over a random one trained in full; bands: 95 % over seeds.', (5.4,4))
-    return transfer_answer(t), {'Starts, ways and numbers of images':shown[['start','way','n','seeds','accuracy','gain']].set_index('start').rename(columns=dict(n='images', gain='over a random start'))}, [pic]
+    return f'{transfer_answer(t)} {zero_shot(records)}', {'Starts, ways and numbers of images':shown[['start','way','n','seeds','accuracy','gain']].set_index('start').rename(columns=dict(n='images', gain='over a random start'))}, [pic]
 
 def _gap_part(records, out):
+    "The larger network, and drawings beside MNIST"
     domains = [r for r in records if r.name == 'domains']
-    return (gap_answer(domains[0]) if domains else ''), {'One larger network':best_table(records).rename_axis(''), 'Drawings rendered more and more like MNIST':gap_table(records).rename_axis('')}, saved_pictures(domains, out)
+    text = ' '.join([best_answer(records)]*(len(best_table(records)) > 0) + [gap_answer(r) for r in domains[:1]])
+    return text, {'One larger network':best_table(records).rename_axis(''), 'Drawings rendered in other ways, read by networks that saw no MNIST':gap_table(records).rename_axis('')}, saved_pictures(domains, out)
 
-def _losses_part(records, out): return '', {title:loss_table(records, net).rename_axis('loss') for net,title in dict(mlp='One hidden layer of 500 units', cnn='A small convolutional network').items()}, []
+def _losses_part(records, out):
+    "Complementary losses with two networks"
+    return '', {title:loss_table(records, net).rename_axis('loss') for net,title in dict(mlp='One hidden layer of 500 units', cnn='A small convolutional network').items()}, []
 
 def _starts_part(records, out):
+    "What a pretrained body is worth where labels are wrong"
     few, whole = starts_table(records, few=True), starts_table(records)
     pics = [picture([lambda ax: plot_learning(records, ax)], 'The estimate from held-out given labels, mean over seeds.', (6.4,3.4))] if len(whole) else []
     return starts_answer(records), {'All images':whole.rename_axis(''), 'Few images':few.rename_axis('')}, pics
 
+
+# %% ../nbs/40_report.ipynb #8938812a
 def _verdicts_part(records, out):
+    "Diagnoses of labels that were spoiled in a known way"
     told = spoiled(records)
     if not told: return '', {}, []
     tables = {f"Said {'from the data alone' if w == 'alone' else 'with a reference'}, by what was right":verdict_table(told, w) for w in WITNESSES}
     return verdict_answer(told), {**tables, 'Estimates beside cleanlab\'s, per cent':errors_table(told).reset_index().set_index('images'), 'Wrong verdicts':wrong_verdicts(told)}, []
 
+
+# %% ../nbs/40_report.ipynb #83d5776d
 def tsne_section(records, out)->dict:
     "Everything the t-SNE template needs"
     rs = [r for g in by_name(records, 'tsne').values() for r in g[:1] if {'xy','labels','vocab'} <= set(r.tables)]
@@ -381,7 +395,7 @@ def about(records)->dict: # `kind`, `table`, `commands`, `versions`, `records`
     versions = ', '.join(f'{k} {v}' for k,v in (last.environment.get('versions') or {}).items() if v)
     return dict(kind=last.kind, table=t, commands=list(dict.fromkeys(r.command for r in records if r.command)), versions=versions or 'not recorded', records=record_table(records))
 
-# %% ../nbs/40_report.ipynb #8412293d
+# %% ../nbs/40_report.ipynb #75678d7c
 def cards(
     found:dict # sections that have records, from `MAKERS`
 )->list: # dicts `title`, `value`, `note`
@@ -415,6 +429,7 @@ def _options(last, out):
 
 def _page(records, out):
     studied, rest = ([r for r in records if of_study(r) == s] for s in (True, False))
+    if studied and not any(r.name in Q2_NAMES for r in rest): rest = [r for r in rest if r.question != 'q2'] # what studies pretrained is theirs
     found = {q:make(records if q == 'mnist' else rest, out) for q,make in MAKERS.items() if (studied if q == 'mnist' else by_name(rest, q))}
     sections = [dict(id=q, short=s, title=t, there=q in found, command=f'midas_task2 {c}{_options(records[-1], out)}') for q,(s,t,c) in SECTIONS.items() if q in found or _expected(q, found, records[-1].kind)]
     env = Environment(loader=DictLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
