@@ -237,7 +237,7 @@ def _names(shapes, reference, C, z):
     sure = (other-own > z*np.sqrt(other+own)) & (2*other > seen.sum(1)) & (2*other > seen.sum(0)[named]) # a poor reader has favourites, but rarely one for most of one class and little else
     return named, bool(sure.any())
 
-# %% ../nbs/14_diagnose.ipynb #f00c28a9
+# %% ../nbs/14_diagnose.ipynb #cdf97c57
 def diagnose_labels(
     probs:np.ndarray, # float [N, C], what a network trained on the given labels says of images that it was not trained on
     given:np.ndarray, # int [N], the labels in question
@@ -264,7 +264,7 @@ def diagnose_labels(
 def _note(r, asked, mixed):
     "What the answer does not cover"
     notes = []
-    if not asked and r.kind in SHAPES: notes.append('whole classes that were exchanged cannot be told from this data alone; give a reference classifier')
+    if not asked and r.kind in (*SHAPES, 'complementary'): notes.append('whole classes that were exchanged cannot be told from this data alone; give a reference classifier')
     if r.by_reference: notes.append('a network learned nothing from these labels, so the matrix is counted over what the reference reads, and holds its mistakes too')
     if mixed: notes.append(f"labelled {', '.join('/'.join(g) for g in mixed)}: taken for each other both ways, because they look alike or because labels were exchanged now and then, which cannot be told; counted as right")
     return '; '.join(notes)

@@ -7,7 +7,7 @@ __all__ = ['AUDIT', 'CONFIG', 'WIDE', 'METHODS', 'PROFILES', 'SMALL', 'STARTS', 
            'show_difference', 'run_audit', 'show_recovered', 'q3_config', 'labelled_by', 'estimate', 'run_method',
            'run_argmin', 'run_q3']
 
-# %% ../nbs/32_q3.ipynb #73b3ae30
+# %% ../nbs/32_q3.ipynb #001a1f23
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from .checkpoint import load_checkpoint, load_start
 from .core import InputError, Record, find_network, run_once, save_figure, work_folder
 from .datasets import ImageSet, balanced_subset, load_set, stratified_split
 from .embed import plot_map, tsne
-from .evaluate import add_scores, predict_probs, time_to, train_recorded
+from .evaluate import add_scores, predict_probs, predict_views, time_to, train_recorded
 from .glyphs import transition
 from .losses import argmin_probs, get_loss
 from .noise import agreement_z, estimate_accuracy, order_independence, transition_matrix, uniformity_test
@@ -169,7 +169,7 @@ def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
-# %% ../nbs/32_q3.ipynb #2d3f1cef
+# %% ../nbs/32_q3.ipynb #6ea1110a
 def run_method(
     method:str, # a key of `METHODS`
     start:str, # 'scratch' or a key of `PARENTS`
@@ -205,6 +205,7 @@ def run_method(
         points = [dict(images=h['epoch']*len(train), seconds=h['seconds']+before, accuracy=h['estimate']) for h in rec.history]
         rec.metrics.update({f'to_{round(100*l)}':time_to(points, l, len(train)) for l in LEVELS})
         _score(rec, learn.model, spec, valid, test, device=device)
+        if method == 'recipe': rec.metrics['accuracy_views'] = float((predict_views(learn.model, spec, test.images, device=device).argmax(1) == test.targets).mean())
     return run_once(rec, out, work, fresh, network=keep)
 
 LEVELS = .9, .95, .98 # accuracy, as estimated from held-out given labels

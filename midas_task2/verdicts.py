@@ -20,9 +20,9 @@ from .diagnose import THRESHOLDS, diagnose_labels
 from .glyphs import corrupt, sample_given, transition
 from .mnist_tables import right_verdict
 
-# %% ../nbs/37_verdicts.ipynb #061825ca
+# %% ../nbs/37_verdicts.ipynb #2c967ec0
 RATES = .1, .4, .8
-CASES = [('clean', 0.), *((kind, rate) for kind in ('symmetric','pair','permuted','random','complementary') for rate in RATES), *((kind, 1.) for kind in ('permuted','random','complementary'))]
+CASES = [('clean', 0.), *((kind, rate) for kind in ('symmetric','pair','permuted','random') for rate in RATES), *((kind, 1.) for kind in ('permuted','random','complementary'))]
 UNSEEN = [('complementary', .2), ('uneven', 1.), ('renamed', 1.)] # beyond the kinds; in the first a fifth of the labels is complementary, the rest right
 FIRST = 10 # seed; all rules were made with other labels, networks and folds, of seeds below it
 IMAGES = dict( # name -> the images and their right labels
