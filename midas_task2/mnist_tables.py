@@ -10,11 +10,11 @@ __all__ = ['CONTESTANTS', 'Q2_NAMES', 'GAP_ROWS', 'AIM', 'PUBLISHED', 'METHODS',
            'spoiled', 'verdict_table', 'needs_names', 'verdict_counts', 'coverage', 'errors_table', 'unseen_table',
            'wrong_verdicts', 'verdict_answer', 'of_study']
 
-# %% ../nbs/29_mnist_tables.ipynb #96142f2d
+# %% ../nbs/29_mnist_tables.ipynb #34c027b4
 import numpy as np
 import pandas as pd
 
-from .compare import by_name, difference, finding, image_seconds, points, reached, result_table, spread
+from .compare import by_name, difference, finding, image_seconds, points, reached, result_table, seed_values, spread
 from .core import Record
 from .evaluate import mean_interval
 
@@ -139,17 +139,17 @@ def q2_table(
         for row, key in [('area under the validation curve','area'), ('training accuracy, 5,000 images','train_accuracy'), ('validation accuracy','valid_accuracy'), ('test accuracy','accuracy')]: t.loc[row,'B − C'] = points(difference(g['pretrained'], g['scratch'], key))
     return t.rename_axis('')
 
-# %% ../nbs/29_mnist_tables.ipynb #db4f9d89
+# %% ../nbs/29_mnist_tables.ipynb #83d74171
 def transfer_table(
     records # of `transfer`
 )->pd.DataFrame: # a row per start, way and number of images
-    "Mean accuracy with its interval over seeds, and the difference to a random start, seed by seed"
+    "Mean accuracy with its interval over seeds, and the difference to a random start, seed by seed; `longer_`: to one that was trained three times as long"
     groups = {n:g for n,g in by_name(records, 'q2').items() if n.count('-') == 2}
     def row(name, g):
         start, way, n = name.split('-')
         mean, half = mean_interval([r.metrics['accuracy'] for r in g])
-        d = difference(g, groups.get(f'scratch-full-{n}', [])) if (start, way) != ('scratch', 'full') else None
-        return dict(start=start, way=way, n=int(n), seeds=len(g), accuracy=mean, half=half, **{k:d[k] if d else None for k in ('mean','low','high')})
+        over = {'':difference(g, groups.get(f'scratch-full-{n}', [])) if (start, way) != ('scratch', 'full') else None, 'longer_':difference(g, groups.get(f'scratch-longer-{n}', [])) if start != 'scratch' else None}
+        return dict(start=start, way=way, n=int(n), seeds=len(g), accuracy=mean, half=half, **{f'{of}{k}':d[k] if d else None for of,d in over.items() for k in ('mean','low','high')})
     return pd.DataFrame([row(*item) for item in groups.items()]).sort_values(['start','way','n'], ignore_index=True) if groups else pd.DataFrame()
 
 # %% ../nbs/29_mnist_tables.ipynb #ccd18625
@@ -171,18 +171,20 @@ def plot_transfer(
     ax.legend(fontsize=8)
     return ax
 
-# %% ../nbs/29_mnist_tables.ipynb #0010f5e2
+# %% ../nbs/29_mnist_tables.ipynb #5097b930
 def transfer_answer(
     t:pd.DataFrame # from `transfer_table`
 )->str: # Markdown
     "At which numbers of images a start pays, at which it costs, and at which that cannot be said: by whether the interval of the difference leaves out zero"
     if t.empty or t.seeds.max() < 2: return '*Not run yet: `midas_task2 study transfer`.*'
-    told = []
-    for (start, way), part in t[t['mean'].notna() & ((t.start != 'scratch') | (t.way == 'longer'))].groupby(['start','way'], sort=False):
-        low, high, best = part.low.astype(float), part.high.astype(float), part.loc[part['mean'].astype(float).idxmax()]
+    def tell(start, way, part, of=''):
+        low, high, best = (*(part[f'{of}{end}'].astype(float) for end in ('low','high')), part.loc[part[f'{of}mean'].astype(float).idxmax()])
         at = {said:part.n[rows].tolist() for said,rows in {'pays at':low > 0, 'costs at':high < 0, 'not told at':(low <= 0) & (high >= 0)}.items()}
-        told.append(f"*{start}*, {way}: " + ', '.join(f"{said} {' / '.join(f'{n:,}' for n in ns)}" for said,ns in at.items() if ns) + f" (most at {best.n:,}: {points(dict(mean=best['mean'], low=best.low, high=best.high))})")
-    return f"Against a random start with the same number of images, over {t.seeds.max()} seeds, each interval for itself: " + '; '.join(told) + '.'
+        return f"*{start}*, {way}: " + ', '.join(f"{said} {' / '.join(f'{n:,}' for n in ns)}" for said,ns in at.items() if ns) + f" (most at {best.n:,}: {points({k:best[of+k] for k in ('mean','low','high')})})"
+    groups = [(*k, part) for k,part in t[t['mean'].notna() & ((t.start != 'scratch') | (t.way == 'longer'))].groupby(['start','way'], sort=False)]
+    said = f"Against a random start with the same number of images, over {t.seeds.max()} seeds, each interval for itself: " + '; '.join(tell(*g) for g in groups) + '.'
+    longer = [tell(start, way, part[part.longer_mean.notna()], 'longer_') for start,way,part in groups if way == 'full' and part.longer_mean.notna().any()]
+    return said + (f" Against a random start that is trained three times as long: {'; '.join(longer)}." if longer else '')
 
 def zero_shot(
     records # any records; those of pretraining count
@@ -190,7 +192,9 @@ def zero_shot(
     "How many of MNIST's validation images networks of drawings read that saw none of MNIST"
     g = by_name(records, 'q2')
     said = [f'that of {what} {spread(g[n], "zero_shot")}' for n,what in dict(pretrain='the drawn digits', pretrain_all='all drawn classes').items() if n in g]
-    return f"Before any MNIST image was seen, of its validation images the network reads: {', '.join(said)}." if said else ''
+    lost = seed_values(g.get('pretrained-full-10', []), 'accuracy'), seed_values(g.get('pretrain', []), 'zero_shot')
+    more = f" With ten images and a new head it is {spread(g['pretrained-full-10'], 'accuracy')} of the test images: who has so few, and the same classes, does better to keep the old head." if all(lost) and np.mean(lost[0]) < np.mean(lost[1]) else ''
+    return f"Before any MNIST image was seen, of its validation images the network reads: {', '.join(said)}.{more}" if said else ''
 
 # %% ../nbs/29_mnist_tables.ipynb #cb13ce8e
 GAP_ROWS = dict(page='the whole page, made small', box='the box of the ink, at one size', mass='centred by mass, full brightness', bare='centred by mass, no augmentation at all', pen='centred by mass, strokes thinner and thicker')
