@@ -181,7 +181,7 @@ def audit_labels(
 
 SURE = .8 # of each class, for the matrix after the second training: what it gets wrong is among the rest
 
-# %% ../nbs/26_audit.ipynb #dd7afc2b
+# %% ../nbs/26_audit.ipynb #48856737
 def soft_labels(
     s:ImageSet, # with labels that may be wrong
     config:dict, # as for `train_learner`; `networks`, by default 3, answer in each of `rounds`, by default 1; `later`: what differs after the first round
@@ -195,14 +195,15 @@ def soft_labels(
     **kwargs # as `build_learner`
 )->tuple: # float32 [N, C], chances of the true classes by images and labels together; and a row per round: `agreement` of what images say with the given labels, `seconds` of training so far
     "What networks that had not learned from an image say of it, together with its label; those of later rounds learn from what the rounds before said, on average without the first"
-    n, seen, loss, told = config.get('networks', 3), s, loss or get_loss('scl_nl'), []
+    n, seen, loss, told, spent = config.get('networks', 3), s, loss or get_loss('scl_nl'), [], 0.
     T = transition('complementary', n_classes=len(s.vocab)) if T is None else T
     for i in range(config.get('rounds', 1)):
         probs, *_, seconds = cross_train(s, config | (config.get('later', {}) if i else {}), n, seed+i, range(seed+i*n, seed+i*n+n), seen, None if i else [body]*n, partial(predict_views, seed=seed), watch and partial(watch, i),
                                          state and Path(state)/str(i), title and f'{title}, round {i+1}', loss=loss, **kwargs)
         if i > 1: probs = (i-1)*mean/i + probs/i # folds differ from round to round; the first round's networks knew less
         if i: mean = probs
-        told.append(dict(round=i+1, agreement=float((probs.argmax(1) == s.targets).mean()), seconds=round(seconds + (told[-1]['seconds'] if told else 0), 2)))
+        spent += seconds
+        told.append(dict(round=i+1, agreement=float((probs.argmax(1) == s.targets).mean()), seconds=round(spent, 2)))
         seen, loss = replace(s, targets=recover(probs, s.targets, T).astype(np.float32)), nn.CrossEntropyLoss()
     return seen.targets, told
 

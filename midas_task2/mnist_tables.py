@@ -45,7 +45,7 @@ def steps_table(
         return {'change':g[0].tables['what'], 'seeds':len(g), 'held-out accuracy':spread(g, 'accuracy'), 'over the recipe':'' if name == 'recipe' else points(difference(g, groups['recipe'])), 'seconds':round(float(np.median([r.metrics['seconds'] for r in g])), 2), "times the recipe's":round(_times(g, groups['recipe']), 2)}
     return pd.DataFrame([row(*item) for item in groups.items()]).set_index('change') if groups else pd.DataFrame()
 
-# %% ../nbs/29_mnist_tables.ipynb #b3534899
+# %% ../nbs/29_mnist_tables.ipynb #dc352a95
 def scale_table(
     rec:Record # from `scale`
 )->pd.DataFrame: # a row per number of images
@@ -72,9 +72,9 @@ def _ahead(race):
 
 def _growth(rec):
     "How seconds and memory grow"
-    t = pd.DataFrame(rec.tables['sizes']).set_index('n')
-    per = t.seconds/t.index*1e4
-    return f' From {t.index.min():,} to {t.index.max():,} images an epoch takes {per.min():.2f} to {per.max():.2f} seconds for each 10,000, and at most {t.memory.max()/1024:.1f} GiB.'
+    t = scale_table(rec)
+    per, memory = t['seconds per 10,000'], t['peak memory, MiB']
+    return f' From {t.index.min():,} to {t.index.max():,} images an epoch takes {per.min():.2f} to {per.max():.2f} seconds for each 10,000, and at most {memory.max()/1024:.1f} GiB.'
 
 def _steps_answer(groups):
     "What one changed part does to seconds and accuracy"

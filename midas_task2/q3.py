@@ -169,7 +169,7 @@ def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
-# %% ../nbs/32_q3.ipynb #6ea1110a
+# %% ../nbs/32_q3.ipynb #d1674e4e
 def run_method(
     method:str, # a key of `METHODS`
     start:str, # 'scratch' or a key of `PARENTS`
@@ -208,6 +208,8 @@ def run_method(
         if method == 'recipe': rec.metrics['accuracy_views'] = float((predict_views(learn.model, spec, test.images, device=device).argmax(1) == test.targets).mean())
     return run_once(rec, out, work, fresh, network=keep)
 
+
+# %% ../nbs/32_q3.ipynb #030a7a66
 LEVELS = .9, .95, .98 # accuracy, as estimated from held-out given labels
 
 def _right(probs, train, where):
@@ -216,11 +218,11 @@ def _right(probs, train, where):
 
 def _watch(rec, test, device):
     "Keeps in the record how well the networks of a round read the test files together, and after how many seconds of training"
-    rows, sums = rec.tables.setdefault('stages', []), {}
+    rows, sums, spent = rec.tables.setdefault('stages', []), {}, []
     def watch(i, model, spec, seconds):
-        seconds += rows[-1]['seconds'] if rows else 0
+        spent.append(seconds)
         sums[i] = sums.get(i, 0.) + predict_probs(model, spec, test.images, device=device)
-        rows.append(dict(round=i+1, networks=1 + sum(r['round'] == i+1 for r in rows), seconds=round(seconds, 2), accuracy=float((sums[i].argmax(1) == test.targets).mean())))
+        rows.append(dict(round=i+1, networks=1 + sum(r['round'] == i+1 for r in rows), seconds=round(sum(spent), 2), accuracy=float((sums[i].argmax(1) == test.targets).mean())))
     return watch
 
 def _score(rec, model, spec, valid, test, read=lambda probs: probs, device=None):

@@ -20,7 +20,7 @@ from .diagnose import THRESHOLDS, diagnose_labels
 from .glyphs import corrupt, sample_given, transition
 from .mnist_tables import right_verdict
 
-# %% ../nbs/37_verdicts.ipynb #2c967ec0
+# %% ../nbs/37_verdicts.ipynb #97b523d6
 RATES = .1, .4, .8
 CASES = [('clean', 0.), *((kind, rate) for kind in ('symmetric','pair','permuted','random') for rate in RATES), *((kind, 1.) for kind in ('permuted','random','complementary'))]
 UNSEEN = [('complementary', .2), ('uneven', 1.), ('renamed', 1.)] # beyond the kinds; in the first a fifth of the labels is complementary, the rest right
@@ -30,6 +30,7 @@ IMAGES = dict( # name -> the images and their right labels
     mnist=lambda where: (s := load_set('mnist_train', where)).subset(balanced_subset(s.targets, 10_000)),
     drawings=lambda where: load_set('drawings', where, 'mnist_style'))
 
+# %% ../nbs/37_verdicts.ipynb #ceacba4f
 def spoil(
     targets:np.ndarray, # int [N], right labels
     kind:str, # as for `corrupt`, or 'uneven' and 'renamed': complementary, towards some classes, or of classes that exchanged their names
@@ -48,6 +49,7 @@ def spoil(
     T = (1-rate)*np.eye(n_classes) + rate*T
     return sample_given(targets, T, seed), T
 
+# %% ../nbs/37_verdicts.ipynb #af99ea0e
 STEPS = dict(smoke=40, quick=500, full=1000) # profile -> steps of each network's training
 
 def run_verdict(
@@ -80,6 +82,7 @@ def run_verdict(
             if 'kind' in d: rec.tables[n] = {k:d[k] for k in ('kind','confidence','share_right_low','share_right_high','mixed','evidence','note')} | dict(right=d['kind'] == right_verdict(kind, rate, n != 'alone'), even=d['even'])
     return run_once(rec, out, work, fresh)
 
+# %% ../nbs/37_verdicts.ipynb #fa7d5595
 def by_cleanlab(
     q:np.ndarray, # float [N, C], chances of given labels for images that were not trained on
     given:np.ndarray # int [N]
