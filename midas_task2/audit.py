@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['AUGMENT', 'FEW', 'SURE', 'MANY', 'small_config', 'cross_train', 'cross_predict', 'linear_predict', 'strongest',
-           'ask_witnesses', 'recover', 'Audit', 'believed', 'audit_labels', 'soft_labels', 'first_config', 'self_train',
-           'retrain', 'read_doubtful', 'reference_reads', 'save_relabelled']
+           'ask_witnesses', 'recover', 'Audit', 'believed', 'refine', 'audit_labels', 'soft_labels', 'first_config',
+           'self_train', 'retrain', 'read_doubtful', 'reference_reads', 'save_relabelled']
 
 # %% ../nbs/26_audit.ipynb #2b142fc7
 import warnings
@@ -130,7 +130,7 @@ def recover(
     T = np.clip(T, 1e-6, None) # nothing is impossible: the matrix was estimated
     return posterior(logs, torch.as_tensor(given), T/T.sum(1, keepdims=True)).numpy()
 
-# %% ../nbs/26_audit.ipynb #63a26ebb
+# %% ../nbs/26_audit.ipynb #c2f350c3
 @dataclass
 class Audit:
     "What `audit_labels` found"
@@ -156,28 +156,41 @@ def believed(
     if d['kind'] == 'complementary': T[np.arange(len(T)), d['latent']] = 0
     return T/T.sum(1, keepdims=True)
 
+def refine(
+    s:ImageSet, # with the labels in question
+    d:dict, # from `diagnose_labels`
+    q:np.ndarray, # float [N, C], from `ask_witnesses`, as what follows
+    fold:np.ndarray, # int [N]
+    nets, # networks, one per fold
+    steps:int=800, # of each network's training
+    seed:int=0,
+    device=None, # default: CUDA where there is one
+    title:str='' # shown with each epoch; empty: silent
+)->Audit:
+    "Train again with the matrix of a diagnosis, and count it again; nothing is trained where labels are clean, permuted or random"
+    C = len(s.vocab)
+    if d['kind'] == 'random': return Audit(d, np.full((len(s), C), 1/C, np.float32), s.targets)
+    T = believed(d)
+    if d['kind'] in ('clean', 'permuted'): p = q @ T.T
+    else:
+        p, *_ = cross_predict(s, get_loss('forward', T=T), len(nets), steps, seed, bodies=nets, device=device, title=title and f'{title}, {d["kind"]}')
+        groups = [[d['classes'].index(c) for c in g] for g in d['mixed']]
+        counts, *stricter = (settle(latent_counts(p, s.targets, share=share, fold=fold), groups) for share in (SURE, HALF, *STRICTER))
+        d = d | label_shares(counts, stricter)
+    return Audit(d, recover(p, s.targets, believed(d)).astype(np.float32), s.targets)
+
 def audit_labels(
     s:ImageSet, # with the labels in question
     reference:np.ndarray|None=None, # as for `diagnose_labels`
     steps:int=500, # of each network's training, for the diagnosis
-    refine:int|None=None, # and for what the labels should have been; default: 8/5 of `steps`
+    again:int|None=None, # and for what the labels should have been; default: 8/5 of `steps`
     seed:int=0,
     device=None, # default: CUDA where there is one
     title:str='' # shown with each epoch; empty: silent
 )->Audit:
     "What kind of wrong the labels of a set are, and what they should have been; no clean label is needed"
-    C = len(s.vocab)
     q, fold, nets = ask_witnesses(s, steps, seed, device, title and f'{title}, as given')
-    d = diagnose_labels(q, s.targets, reference, fold, seed=seed, vocab=s.vocab)
-    if d['kind'] == 'random': return Audit(d, np.full((len(s), C), 1/C, np.float32), s.targets)
-    T = believed(d)
-    if d['kind'] in ('clean', 'permuted'): p = q @ T.T
-    else:
-        p, *_ = cross_predict(s, get_loss('forward', T=T), len(nets), refine or steps*8//5, seed, bodies=nets, device=device, title=title and f'{title}, {d["kind"]}')
-        groups = [[d['classes'].index(c) for c in g] for g in d['mixed']]
-        counts, *stricter = (settle(latent_counts(p, s.targets, share=share, fold=fold), groups) for share in (SURE, HALF, *STRICTER))
-        d |= label_shares(counts, stricter)
-    return Audit(d, recover(p, s.targets, believed(d)).astype(np.float32), s.targets)
+    return refine(s, diagnose_labels(q, s.targets, reference, fold, seed=seed, vocab=s.vocab), q, fold, nets, again or steps*8//5, seed, device, title)
 
 SURE = .8 # of each class, for the matrix after the second training: what it gets wrong is among the rest
 

@@ -6,7 +6,7 @@
 __all__ = ['KINDS', 'UNEVEN', 'HALF', 'STRICTER', 'FEW_WRONG', 'ALIKE', 'ALIKE_WRONG', 'ALIKE_EVEN', 'ALIKE_CLASSES', 'Z',
            'PREFERS', 'CHANCE', 'EVEN', 'AS_NETWORK', 'SHAPES', 'THRESHOLDS', 'class_information', 'surest', 'smoothed',
            'label_shares', 'concentration', 'mixed_classes', 'settle', 'latent_counts', 'Reading', 'kind_alone',
-           'kind_with_reference', 'diagnose_labels']
+           'hole_at_best', 'kind_with_reference', 'diagnose_labels']
 
 # %% ../nbs/14_diagnose.ipynb #59f32584
 from dataclasses import dataclass, field, replace
@@ -192,6 +192,19 @@ def kind_alone(
     kind = _mostly_right(settle(counts, groups))
     return Reading(kind, groups=[] if kind == 'class_dependent' else groups) # where wrong labels go to particular classes elsewhere, so they may here
 
+# %% ../nbs/14_diagnose.ipynb #82f2686c
+def hole_at_best(
+    n:int, # images
+    n_classes:int, # C, each of n/C images
+    named:bool=False # whether the names of the classes are known too
+)->float: # standard errors from chance; inf where chance never leaves a name out
+    "How far complementary labels, even over the wrong classes, are from random ones for somebody who knows which images belong together"
+    C, k = n_classes, n/n_classes
+    if named: return float(np.sqrt(n/(C-1)))
+    missing, hidden = C*(1-1/C)**k, 1 + (C-1)*(1-1/(C-1))**k
+    var = C*(C-1)*(1-2/C)**k + missing - missing**2 # of the empty cells when k balls fall into C (the occupancy problem)
+    return float(np.sqrt(C/var)*(hidden-missing)) if var > 1e-12 else float('inf')
+
 # %% ../nbs/14_diagnose.ipynb #9a491de8
 def kind_with_reference(
     q:np.ndarray, # float [N, C], as for `kind_alone`
@@ -237,7 +250,7 @@ def _names(shapes, reference, C, z):
     sure = (other-own > z*np.sqrt(other+own)) & (2*other > seen.sum(1)) & (2*other > seen.sum(0)[named]) # a poor reader has favourites, but rarely one for most of one class and little else
     return named, bool(sure.any())
 
-# %% ../nbs/14_diagnose.ipynb #cdf97c57
+# %% ../nbs/14_diagnose.ipynb #5fe164ce
 def diagnose_labels(
     probs:np.ndarray, # float [N, C], what a network trained on the given labels says of images that it was not trained on
     given:np.ndarray, # int [N], the labels in question
@@ -246,7 +259,7 @@ def diagnose_labels(
     draws:int=50, # random halves
     seed:int=0, # of these
     vocab=None # names of the classes; default: their numbers
-)->dict: # JSON-ready: `kind`, `means`, `advice`, `confidence`, `share_right` with `_low`, `_high`, `transition` with `_low`, `_high` [C, C], `mixed` (groups of `mixed_classes`), `classes`, `latent` (the given class whose images each class was found among), `evidence`, `note`
+)->dict: # JSON-ready: `kind`, `means`, `advice`, `confidence` (None for `random` where nobody could say), `share_right` with `_low`, `_high`, `transition` with `_low`, `_high` [C, C], `mixed` (groups of `mixed_classes`), `classes`, `latent` (the given class whose images each class was found among), `evidence`, `note`
     "What kind of wrong the labels are"
     q, given, reference = _arrays(probs, given, reference)
     part = lambda a, i: None if a is None else a[i]
@@ -258,12 +271,16 @@ def diagnose_labels(
     shares, names = r.shares(q, given, reference, fold), [str(c) for c in (range(q.shape[1]) if vocab is None else vocab)]
     (means, advice), mixed = KINDS[r.kind], [[names[c] for c in g] for g in r.groups]
     if r.kind == 'complementary' and shares['even'] < EVEN: advice = UNEVEN
+    best = hole_at_best(*q.shape, reference is not None)
+    if r.kind == 'random' and best < Z: same = None # that halves agree would only say that each is too small
     return dict(kind=r.kind, means=means, advice=advice, confidence=None if same is None else float(same), **shares, mixed=mixed, classes=names, latent=list(range(q.shape[1])) if r.order is None else r.order.tolist(),
-                evidence=_evidence(q, given, reference), note=_note(r, reference is not None, mixed))
+                evidence=_evidence(q, given, reference), note=_note(r, reference is not None, mixed, best))
 
-def _note(r, asked, mixed):
+def _note(r, asked, mixed, best):
     "What the answer does not cover"
     notes = []
+    if r.kind == 'random' and best < Z:
+        notes.append(f"these may be complementary labels: so few would be {best:.1f} standard errors from chance at best, and {Z:g} count; collect more{'' if asked else ', or give a reference classifier'}")
     if not asked and r.kind in (*SHAPES, 'complementary'): notes.append('whole classes that were exchanged cannot be told from this data alone; give a reference classifier')
     if r.by_reference: notes.append('a network learned nothing from these labels, so the matrix is counted over what the reference reads, and holds its mistakes too')
     if mixed: notes.append(f"labelled {', '.join('/'.join(g) for g in mixed)}: taken for each other both ways, because they look alike or because labels were exchanged now and then, which cannot be told; counted as right")

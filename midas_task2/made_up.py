@@ -117,7 +117,7 @@ def fake_study()->list:
     changes = [dict(change=c, page_accuracy=.9, crop_accuracy=.8, both_accuracy=.9) for c in ('unchanged','right_10')]
     return [made('headline', dict(title='The headline', base='headline-alone', rows=[row])), made('headline-alone', curves, **near), made('robustness', dict(changes=changes))]
 
-# %% ../nbs/28_made_up.ipynb #fc8cfbe5
+# %% ../nbs/28_made_up.ipynb #1467cdf7
 def fake_bench()->list:
     "A race of two rounds, the recipe with one part changed, and growth"
     made = lambda name, config=(), seed=0, **kwargs: Record('bench', name, dict(config), EMBEDDED, seed, seconds=9., command='midas_task2 bench', **kwargs)
@@ -134,9 +134,11 @@ def fake_verdict(
     right:bool # whether that is right
 )->Record:
     "A diagnosis of spoiled labels, right with a reference"
-    told = dict(confidence=1., share_right_low=1-rate-.02, share_right_high=1-rate+.02, mixed=[], evidence={}, note='', even=False)
-    shares = dict(share_right=1-rate, alone_share_right=1-rate, with_reference_share_right=1-rate, cleanlab_share_right=1-rate+.1*(rate > 0), alone_matrix_error=.02, with_reference_matrix_error=.02, cleanlab_matrix_error=.1)
-    return Record('q3', f'verdict-{images}-{kind}-{rate:g}', dict(images=images, spoiled=kind, rate=rate), EMBEDDED, 10, metrics=shares, tables=dict(alone=dict(told, kind=said, right=right), with_reference=dict(told, kind=said if right else kind, right=True)), command='midas_task2 study verdicts')
+    told = dict(confidence=None if said == 'random' else 1., share_right_low=1-rate-.02, share_right_high=1-rate+.02, mixed=[], evidence={}, note='', even=False)
+    who = ('alone','audit','with_reference')
+    shares = dict(share_right=1-rate, recovered=.9, cleanlab_share_right=1-rate+.1*(rate > 0), cleanlab_matrix_error=.1) | {f'{w}_{k}':v for w in who for k,v in dict(share_right=1-rate, matrix_error=.02, entries_held=.9).items()}
+    alone = dict(told, kind=said, right=right)
+    return Record('q3', f'verdict-{images}-{kind}-{rate:g}', dict(images=images, spoiled=kind, rate=rate), EMBEDDED, 10, metrics=shares, tables=dict(alone=alone, audit=alone, with_reference=dict(told, kind=said if right else kind, right=True)), command='midas_task2 study verdicts')
 
 def fake_mnist_study()->list:
     "Records of the studies on MNIST's images"

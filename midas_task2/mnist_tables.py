@@ -324,7 +324,7 @@ def spoiled(
     "Diagnoses of labels that were spoiled in a known way"
     return [r for r in records if 'spoiled' in r.config]
 
-# %% ../nbs/29_mnist_tables.ipynb #97d45611
+# %% ../nbs/29_mnist_tables.ipynb #ad00435d
 WITNESSES = 'alone', 'with_reference'
 
 def verdict_table(
@@ -351,24 +351,23 @@ def verdict_counts(
 
 def coverage(
     records, # from `run_verdicts`
-    which:str='alone' # or 'with_reference'
+    which:str='alone' # or 'audit' or 'with_reference'
 )->tuple: # how often the interval holds the share, of how many, and how far off it is at most elsewhere
     "What the intervals of the share of right labels are worth where the kind was named"
-    asked = [r for r in records if r.tables[which]['right'] and r.tables[which]['kind'] != 'random' and (which != 'alone' or not needs_names(r))]
+    asked = [r for r in records if r.tables[which]['right'] and r.tables[which]['kind'] != 'random' and (which == 'with_reference' or not needs_names(r))]
     off = [max(r.tables[which]['share_right_low'] - r.metrics['share_right'], r.metrics['share_right'] - r.tables[which]['share_right_high'], 0.) for r in asked]
     return sum(o == 0 for o in off), len(off), max(off, default=0.)
 
-# %% ../nbs/29_mnist_tables.ipynb #498bb538
+# %% ../nbs/29_mnist_tables.ipynb #7899111a
 def errors_table(
     records # from `run_verdicts`
 )->pd.DataFrame: # a row per set of images and case
-    "How far off the estimates are, beside cleanlab's; per cent, means over seeds and, of the matrix' largest error, the 95 % interval"
-    shares = {'right':'share_right', 'estimate':'alone_share_right', 'with reference':'with_reference_share_right', 'cleanlab':'cleanlab_share_right'}
-    errors = {'matrix off by':'alone_matrix_error', 'with reference, off by':'with_reference_matrix_error', 'cleanlab, off by':'cleanlab_matrix_error'}
+    "How far off the estimates are, beside cleanlab's; per cent, means over seeds and 95 % intervals; of matrices the largest error, and how many entries their 95 % intervals hold"
+    who = {'first look':'alone', 'audit':'audit', 'with reference':'with_reference', 'cleanlab':'cleanlab'}
+    columns = {'right':'share_right', **{n:f'{w}_share_right' for n,w in who.items()}, **{f'{n}, matrix off by':f'{w}_matrix_error' for n,w in who.items()}, 'entries held by audit':'audit_entries_held', 'recovered':'recovered'}
     groups = {}
     for r in records: groups.setdefault((r.config['images'], f"{r.config['spoiled']} {r.config['rate']:.0%}"), []).append(r)
-    def row(g): return {'seeds':len(g), **{n:round(100*np.mean([r.metrics[k] for r in g]), 1) for n,k in shares.items()}, **{n:spread(g, k, unit='', digits=1) for n,k in errors.items()}}
-    return pd.DataFrame([row(g) for g in groups.values()], index=pd.MultiIndex.from_tuples(groups, names=['images','labels']))
+    return pd.DataFrame([{'seeds':len(g)} | {n:spread(g, k, unit='', digits=1) for n,k in columns.items()} for g in groups.values()], index=pd.MultiIndex.from_tuples(groups, names=['images','labels']))
 
 def unseen_table(
     records # from `run_verdicts`
@@ -384,21 +383,24 @@ def wrong_verdicts(
     rows = [{'images':r.config['images'], 'labels':r.config['spoiled'], 'rate':r.config['rate'], 'seed':r.seed, 'diagnosis':w.replace('_',' '), 'said':r.tables[w]['kind'], 'confidence':r.tables[w]['confidence']} for r in records for w in WITNESSES if not r.tables[w]['right']]
     return pd.DataFrame(rows).set_index('images') if rows else pd.DataFrame()
 
-# %% ../nbs/29_mnist_tables.ipynb #7501d5e5
+# %% ../nbs/29_mnist_tables.ipynb #a717d99f
 def verdict_answer(
     records # from `run_verdicts`
 )->str: # Markdown
     "How often the kind was named, what was missed, and how far off the estimates are"
     right = {w:verdict_counts(records, w) for w in WITNESSES}
-    holds = {w:coverage(records, w) for w in right}
+    look = 'audit' if all('audit' in r.tables for r in records) else 'alone'
+    (held, asked, most), (held_ref, asked_ref, most_ref) = (coverage(records, w) for w in (look, 'with_reference'))
     blind = [r for r in records if needs_names(r) and r.config['spoiled'] != 'renamed']
     false = sum(r.tables[w]['kind'] == 'complementary' for r in records for w in right if right_verdict(r.config['spoiled'], r.config['rate']) == 'random')
     few = lambda n: [r for r in records if right_verdict(r.config['spoiled'], r.config['rate'], n != 'alone') == 'complementary' and not r.tables[n]['right']]
-    off = lambda k: np.median([r.metrics[k] for r in records if not needs_names(r)])
+    unsure = [r for r in few('alone') if r.tables['alone']['confidence'] is None]
+    plain = [r for r in records if not needs_names(r)]
+    off, worst = lambda k: np.median([r.metrics[k] for r in plain]), max(plain, key=lambda r: r.metrics[f'{look}_matrix_error'])
     return (f"Over {len({r.seed for r in records})} seed(s), from {min(r.seed for r in records)} on: the kind was named in {right['alone'][0]} of {right['alone'][1]} sets from the data alone, and in {right['with_reference'][0]} of {right['with_reference'][1]} with a reference. The other {len(blind)} sets, whose classes carry each other's names, cannot be told from right or one-sided labels without a reference. "
-                    f"Random labels were called complementary in {false or 'no'} case{'s'*(false > 1)}; complementary ones were missed {len(few('alone'))} times from the data alone{' (all of 62 classes, as expected)' if all(r.config['images'] == 'drawings' for r in few('alone')) else ''} and {len(few('with_reference'))} time{'s'*(len(few('with_reference')) != 1)} with a reference. "
-                    f"The 95 % interval of the share of right labels held the truth in {holds['alone'][0]} of {holds['alone'][1]} sets, elsewhere it missed by up to {100*holds['alone'][2]:.1f} points (with a reference {holds['with_reference'][0]} of {holds['with_reference'][1]}, up to {100*holds['with_reference'][2]:.1f}): it counts chance and, roughly, the network's mistakes. "
-                    f"The largest error of a matrix is {100*off('alone_matrix_error'):.1f} points in the median, cleanlab's from the same probabilities {100*off('cleanlab_matrix_error'):.1f}.")
+                    f"Random labels were called complementary in {false or 'no'} case{'s'*(false > 1)}; complementary ones were missed {len(few('alone'))} time{'s'*(len(few('alone')) != 1)} from the data alone{f' (in {len(unsure)} the diagnosis says itself that so few labels cannot tell)' if unsure else ''} and {len(few('with_reference'))} time{'s'*(len(few('with_reference')) != 1)} with a reference. "
+                    f"The 95 % interval of the share of right labels held the truth in {held} of {asked} sets, elsewhere it missed by up to {100*most:.1f} points (with a reference {held_ref} of {asked_ref}, up to {100*most_ref:.1f}): it counts chance and, roughly, the network's mistakes. "
+                    f"The largest error of a matrix is {100*off(f'{look}_matrix_error'):.1f} points in the median and {100*worst.metrics[f'{look}_matrix_error']:.1f} at most ({worst.config['images']}, {worst.config['spoiled']} {worst.config['rate']:.0%}), cleanlab's from the same probabilities {100*off('cleanlab_matrix_error'):.1f} in the median.")
 
 # %% ../nbs/29_mnist_tables.ipynb #c7386491
 def of_study(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RATES', 'CASES', 'UNSEEN', 'FIRST', 'IMAGES', 'STEPS', 'spoil', 'run_verdict', 'by_cleanlab', 'run_verdicts']
 
-# %% ../nbs/37_verdicts.ipynb #a759d4db
+# %% ../nbs/37_verdicts.ipynb #71bb8b6e
 import time
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .audit import ask_witnesses, cross_predict
+from .audit import ask_witnesses, cross_predict, refine
 from .core import InputError, Record, in_processes, run_once
 from .datasets import balanced_subset, embedded_digits, load_set
 from .diagnose import THRESHOLDS, diagnose_labels
@@ -49,7 +49,7 @@ def spoil(
     T = (1-rate)*np.eye(n_classes) + rate*T
     return sample_given(targets, T, seed), T
 
-# %% ../nbs/37_verdicts.ipynb #af99ea0e
+# %% ../nbs/37_verdicts.ipynb #f90b0c47
 STEPS = dict(smoke=40, quick=500, full=1000) # profile -> steps of each network's training
 
 def run_verdict(
@@ -70,16 +70,21 @@ def run_verdict(
     def work(rec):
         start = time.perf_counter()
         given, T = spoil(s.targets, kind, rate, C, seed)
-        q, fold, _ = ask_witnesses(replace(s, targets=given), steps, seed)
+        doubtful = replace(s, targets=given)
+        q, fold, nets = ask_witnesses(doubtful, steps, seed)
         found = dict(alone=diagnose_labels(q, given, fold=fold, seed=seed, vocab=s.vocab))
+        audit = refine(doubtful, found['alone'], q, fold, nets, steps*8//5, seed)
         seconds = time.perf_counter() - start
         reads = cross_predict(s, None, 2, 60, seed+1)[0].argmax(1)
         found['with_reference'] = diagnose_labels(q, given, reads, fold, seed=seed, vocab=s.vocab)
         found['cleanlab'] = by_cleanlab(q, given)
-        rec.metrics.update(seconds=seconds, share_right=float((given == s.targets).mean()), reference_accuracy=float((reads == s.targets).mean()))
+        found['audit'] = audit.diagnosis
+        rec.metrics.update(seconds=seconds, share_right=float((given == s.targets).mean()), reference_accuracy=float((reads == s.targets).mean()), recovered=float((audit.recovered == s.targets).mean()))
         for n, d in found.items():
             rec.metrics |= {f'{n}_share_right':d['share_right'], f'{n}_matrix_error':float(np.abs(np.array(d['transition'])-T).max())}
-            if 'kind' in d: rec.tables[n] = {k:d[k] for k in ('kind','confidence','share_right_low','share_right_high','mixed','evidence','note')} | dict(right=d['kind'] == right_verdict(kind, rate, n != 'alone'), even=d['even'])
+            if 'kind' not in d: continue
+            rec.metrics[f'{n}_entries_held'] = float(((np.array(d['transition_low']) <= T) & (T <= np.array(d['transition_high']))).mean())
+            rec.tables[n] = {k:d[k] for k in ('kind','confidence','share_right_low','share_right_high','mixed','evidence','note')} | dict(right=d['kind'] == right_verdict(kind, rate, n == 'with_reference'), even=d['even'])
     return run_once(rec, out, work, fresh)
 
 # %% ../nbs/37_verdicts.ipynb #fa7d5595
