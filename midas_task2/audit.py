@@ -33,7 +33,7 @@ from .learner import image_stats, train_learner
 from .losses import get_loss, posterior
 from .noise import agreement_z, transition_matrix
 
-# %% ../nbs/26_audit.ipynb #5a793b80
+# %% ../nbs/26_audit.ipynb #b5762a6d
 AUGMENT = dict(rotate=10, shear=.1, scale=.1, shift=.07, stroke=.2) # mild, and good for anything that is not mirrored
 STRONG = dict(rotate=15, shear=.2, scale=.15, shift=.1, elastic=.02, stroke=.4) # for networks that teach others: what they get wrong they do not learn by heart
 WIDE = dict(widths=[64,128,128]) # twice the architecture's own
@@ -49,7 +49,7 @@ def small_config(
 def cross_train(
     s:ImageSet, # whose labels lay the folds
     config:dict, # as for `train_learner`
-    folds:int=2,
+    folds:int=2, # 1: one network is trained on all images, and answers for what it was trained on
     seed:int=0, # of the folds
     seeds=None, # of weights and batches, one per fold; default: `seed`
     seen:ImageSet|None=None, # the same images with what is learned from; default: `s`
@@ -63,7 +63,8 @@ def cross_train(
 )->tuple: # float32 [N, C], chances of the classes for every image, by a network that was not trained on it; int [N], the fold of each; the networks; seconds of training
     "One network for each fold, trained on the others (cross-fitting); raises `InputError` when a class has fewer images than folds"
     probs, fold, nets, seconds = np.zeros((len(s), len(s.vocab)), np.float32), np.zeros(len(s), int), [], 0.
-    for k, (idxs, held) in enumerate(stratified_folds(s.targets, folds, seed)):
+    splits = stratified_folds(s.targets, folds, seed) if folds > 1 else [(np.arange(len(s)),)*2]
+    for k, (idxs, held) in enumerate(splits):
         train = (seen or s).subset(idxs)
         learn, h = train_learner(config, train, s.subset(held[:500]), seeds[k] if seeds else seed, bodies[k] if bodies else None, device=device, # the first of the fold are what each epoch's line is about
                                  title=title and f'{title}, network {k+1} of {folds}', state=state and Path(state)/str(k), **kwargs)
@@ -222,10 +223,10 @@ def audit_labels(
 
 SURE = .8 # of each class, for the matrix after the second training: what it gets wrong is among the rest
 
-# %% ../nbs/26_audit.ipynb #e0f98e47
+# %% ../nbs/26_audit.ipynb #bf966ff1
 def soft_labels(
     s:ImageSet, # with labels that may be wrong
-    config:dict, # as for `train_learner`; `networks`, by default 3, answer in each of `rounds`, by default 1; `later`: what differs after the first round; `together`: in the first, every network answers for every image
+    config:dict, # as for `train_learner`; `networks`, by default 3, answer in each of `rounds`, by default 1 (one network alone answers for what it was trained on); `later`: what differs after the first round; `together`: in the first, every network answers for every image
     loss=None, # of the first round, from `get_loss`; default: SCL-NL, for complementary labels
     T:np.ndarray|None=None, # [C, C], P(given = column | true = row); default: complementary, even
     seed:int=0, # of the first network; the others count on
@@ -235,19 +236,18 @@ def soft_labels(
     title:str='', # shown with each epoch; empty: silent
     **kwargs # as `build_learner`
 )->tuple: # float32 [N, C], chances of the true classes by images and labels together; and a row per round: `agreement` of what images say with the given labels, `seconds` of training so far, and what `calibrate` found
-    "What networks that had not learned from an image say of it, together with its label; those of later rounds learn from what the rounds before said, on average without the first"
-    n, seen, loss, told, spent = config.get('networks', 3), s, loss or get_loss('scl_nl'), [], 0.
+    "What networks say of each image, together with its label; those of later rounds learn from what the round before said. Unless told otherwise, only networks that had not learned from an image answer for it"
+    seen, loss, told, spent, used = s, loss or get_loss('scl_nl'), [], 0., 0
     T = transition('complementary', n_classes=len(s.vocab)) if T is None else T
     for i in range(config.get('rounds', 1)):
-        every = []
+        now, every = config | (config.get('later', {}) if i else {}), []
+        n = now.get('networks', 3)
         def each(model, spec, seconds):
             if config.get('together') and not i: every.append(predict_views(model, spec, s.images, seed=seed, device=kwargs.get('device')))
             if watch: watch(i, model, spec, seconds)
-        probs, *_, seconds = cross_train(s, config | (config.get('later', {}) if i else {}), n, seed+i, range(seed+i*n, seed+i*n+n), seen, None if i else [body]*n, partial(predict_views, seed=seed), each,
+        probs, *_, seconds = cross_train(s, now, n, seed+i, range(seed+used, seed+used+n), seen, None if i else [body]*n, partial(predict_views, seed=seed), each,
                                          state and Path(state)/str(i), title and f'{title}, round {i+1}', loss=loss, **kwargs)
-        if i > 1: probs = (i-1)*mean/i + probs/i # folds differ from round to round; the first round's networks knew less
-        if i: mean = probs
-        spent += seconds
+        spent, used = spent+seconds, used+n
         sharp, fitted, how = calibrate(np.mean(every, axis=0) if every else probs, s.targets, T)
         told.append(dict(round=i+1, agreement=float((probs.argmax(1) == s.targets).mean()), seconds=round(spent, 2), **how))
         seen, loss = replace(s, targets=recover(sharp, s.targets, fitted).astype(np.float32)), nn.CrossEntropyLoss()

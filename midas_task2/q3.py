@@ -121,7 +121,7 @@ def show_recovered(
     for ax, labels, title in zip(axs, (s.targets, recovered), ('given', 'recovered')): plot_map(xy, labels[picks], s.vocab, ax, size=6).set_title(title)
     return fig
 
-# %% ../nbs/32_q3.ipynb #953c945e
+# %% ../nbs/32_q3.ipynb #28307dea
 CONFIG = dict(model='lean', bs=128, lr=1e-2, wd=.01, held_out=1/12,
               augment=dict(rotate=10, shear=.1, scale=.1, shift=.07, elastic=0, stroke=.2))
 FIRST = dict(epochs=20, networks=3, rounds=2, together=True, augment=STRONG, later=dict(model_args=WIDE))
@@ -143,7 +143,9 @@ def q3_config(
     if method not in METHODS: raise InputError(f"method '{method}' is not known; choose one of {', '.join(METHODS)}")
     small = SMALL[method] if where['kind'] == 'embedded' and profile == 'quick' else {}
     config = {**CONFIG, **METHODS[method], **PROFILES[profile].get(method, {}), **small, **changes}
-    if 'first' in config and 'epochs' in changes: config['first'] = config['first'] | dict(epochs=changes['epochs'])
+    if 'first' in config and 'epochs' in changes:
+        first, asked = config['first'], dict(epochs=changes['epochs'])
+        config['first'] = first | asked | (dict(later=first['later'] | asked) if 'later' in first else {})
     return config
 
 # %% ../nbs/32_q3.ipynb #d599a9d6
