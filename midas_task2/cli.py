@@ -372,15 +372,14 @@ def diagnose(
 def relabel(
     path:Param('a zip, tar or folder of class folders', str, opt=False), # a zip, tar or folder of class folders
     out:Param('the CSV file to write: file, given, recovered, confidence', str, required=True)='', # the CSV file to write
-    rounds:int=0, # of longer training, each on what the one before made of the labels: much better for complementary labels, worse for few images with mostly wrong ones; minutes to an hour
+    longer:bool=False, # three networks more, one after the other, that also learn from what those before them and they themselves make of the labels: much better for complementary labels; minutes to an hour
     json:bool=False, # print JSON
     **kwargs
 ):
     "What the labels of a folder should have been, as a table"
-    if rounds < 0: raise InputError(f'--rounds {rounds}: give 0 or more')
     from midas_task2.audit import retrain, save_relabelled
     audit, s, names = _audit(path, **kwargs)
-    if rounds: audit = retrain(s, audit, rounds, seed=kwargs.get('seed', 0), title='relabel')
+    if longer: audit = retrain(s, audit, seed=kwargs.get('seed', 0), title='relabel')
     save_relabelled(audit, s, names, out)
     changed = int((audit.recovered != s.targets).sum())
     _show(dict(audit.diagnosis, n=len(s), changed=changed, out=out), json, f'{_diagnosis_text(audit.diagnosis)}\n{changed:,} of {len(s):,} labels changed: {out}')

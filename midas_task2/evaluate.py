@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['SHAPES', 'COPIES', 'VIEWS', 'mean_interval', 'fold_case', 'fold_shape', 'accuracies', 'confusion_matrix',
            'most_confused', 'calibration_error', 'reliability', 'fit_temperature', 'apply_temperature', 'risk_coverage',
-           'coverage_at', 'forward_images', 'predict_probs', 'predict_views', 'scores', 'evaluate_set', 'time_to',
-           'area_under', 'spec_of', 'add_scores', 'train_recorded', 'image_files', 'answers', 'predict_files',
-           'evaluate_files']
+           'coverage_at', 'forward_images', 'predict_probs', 'changed_copies', 'predict_views', 'scores',
+           'evaluate_set', 'time_to', 'area_under', 'spec_of', 'add_scores', 'train_recorded', 'image_files', 'answers',
+           'predict_files', 'evaluate_files']
 
 # %% ../nbs/22_evaluate.ipynb #9bf9826c
 import math
@@ -169,7 +169,7 @@ def forward_images(
         raise InputError(f"the network reads images of {'x'.join(map(str, spec.size))} with {spec.c_in} channel(s), not of {'x'.join(map(str, images.shape[1:]))} with one; choose another, or its own rendering")
     device = pick_device() if device is None else device
     net, out = net.to(device).eval(), []
-    for x in torch.as_tensor(images).split(bs):
+    for x in torch.as_tensor(np.require(images, requirements='W')).split(bs): # a cached set is read-only, which PyTorch does not know
         x = ((x.to(device)[:,None].float()/255 - spec.mean)/spec.std).contiguous(memory_format=torch.channels_last)
         with autocast(device, precision): y = net(x)
         out.append(read(y.float()).cpu())
@@ -190,6 +190,19 @@ def predict_probs(
 COPIES = 8 # changed copies of each image, beside itself
 VIEWS = dict(rotate=5, shear=.1, scale=.05, shift=.03, elastic=.008, stroke=.3) # half of what training sees
 
+def changed_copies(
+    images:np.ndarray, # uint8 [N, H, W]
+    n:int=COPIES, # of each
+    seed:int=0 # of the changes
+)->list: # n arrays like `images`
+    "Slightly changed copies of images (`VIEWS`)"
+    change = Augment(**VIEWS)
+    def copy(): # a few at once: they stay in the processor's cache, more than twice as fast
+        return torch.cat([(change(x[:,None].float()/255)[:,0]*255).round().clamp(0, 255).byte() for x in torch.as_tensor(images).split(512)]).numpy()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return [copy() for _ in range(n)]
+
 def predict_views(
     model, # from `load_checkpoint`
     spec, # its `Spec`
@@ -199,13 +212,8 @@ def predict_views(
     **kwargs # as for `predict_probs`
 )->np.ndarray: # float32 [N, C], rows sum to 1
     "Test-time augmentation: the mean answer to an image and to slightly changed copies of it (Krizhevsky et al. 2012, section 4.1)"
-    change = Augment(**VIEWS)
-    def copy(): # a few at once: they stay in the processor's cache, more than twice as fast
-        return torch.cat([(change(x[:,None].float()/255)[:,0]*255).round().clamp(0, 255).byte() for x in torch.as_tensor(images).split(512)]).numpy()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        copies = [copy() for _ in range(n)]
-    return np.mean([predict_probs(model, spec, c, **kwargs) for c in (images, *copies)], axis=0)
+    return np.mean([predict_probs(model, spec, c, **kwargs) for c in (images, *changed_copies(images, n, seed))], axis=0)
+
 
 # %% ../nbs/22_evaluate.ipynb #0f065ebb
 def scores(

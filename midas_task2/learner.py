@@ -326,7 +326,8 @@ def build_learner(
     loss=None, # default: cross entropy with `smoothing`
     metrics=accuracy, # fastai metrics
     device=None, # default: CUDA where there is one
-    teachers=() # networks for `Distill`, which `config['distill']` gives the other arguments of
+    teachers=(), # networks for `Distill`, which `config['distill']` gives the other arguments of
+    cbs=() # more callbacks
 )->Learner:
     "The learner that `config` describes"
     seed_everything(seed)
@@ -335,7 +336,7 @@ def build_learner(
         load_body(model, body)
         model[1].load_state_dict(_apart(config, train, seed).state_dict())
     dls = make_dls(train, valid, config['bs'], Augment(**config['augment']) if config['augment'] else None, device=device, late=config.get('late', 1))
-    cbs = [cb(config[k]) for k,cb in dict(mixup=MixUp, cutmix=CutMix, ema=Average).items() if config.get(k)]
+    cbs = [*cbs] + [cb(config[k]) for k,cb in dict(mixup=MixUp, cutmix=CutMix, ema=Average).items() if config.get(k)]
     if teachers: cbs.append(Distill([t.to(dls.device).eval() for t in teachers], **config.get('distill', {})))
     return make_learner(dls, model, loss or CrossEntropyLossFlat(label_smoothing=config.get('smoothing', 0.)), config.get('precision', 'auto'), metrics=metrics, wd=config['wd'], memory=getattr(torch, config.get('memory', 'channels_last')), cbs=cbs,
                         opt_func=optimizer(config.get('opt', 'adamw'), **config.get('opt_args', {})))
