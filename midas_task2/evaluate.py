@@ -200,7 +200,7 @@ def changed_copies(
     def copy(): # a few at once: they stay in the processor's cache, more than twice as fast
         return torch.cat([(change(x[:,None].float()/255)[:,0]*255).round().clamp(0, 255).byte() for x in torch.as_tensor(images).split(512)]).numpy()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed) # that of the CPU, where copies are made
         return [copy() for _ in range(n)]
 
 def predict_views(
@@ -289,11 +289,12 @@ def train_recorded(
     rendering:str, # a name in `RENDERINGS`
     title:str='', # shown with each epoch's line; default: question, name and seed
     keep:bool=True, # leave the checkpoint
+    spent:float=0., # seconds of training that came before and count, too
     **kwargs # as `build_learner`
 )->tuple: # `Learner`, `Spec`
     "Train a network, and leave what happened in its record and its checkpoint in the output folder"
     learn, history = train_learner(rec.config, train, valid, rec.seed, title=title or f'{rec.question} {rec.name}, seed {rec.seed}', state=work_folder(rec, out), **kwargs)
-    rec.history, rec.metrics['train_seconds'] = history.epochs, round(history.seconds, 2)
+    rec.history, rec.metrics['train_seconds'] = history.epochs, round(spent + history.seconds, 2)
     if history.curve: rec.tables['curve'] = history.curve
     spec = spec_of(rec, train, rendering)
     if keep: save_checkpoint(network_folder(rec, out), learn.model, spec)

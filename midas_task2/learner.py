@@ -314,7 +314,7 @@ def fit(
 def _apart(config, train, seed):
     "A head from random numbers of its own, and without a trace in those that follow: from `seed` it would be the one that a body which began with this seed grew up with"
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed + 10_000)
+        torch.default_generator.manual_seed(seed + 10_000)
         return create_model(config['model'], len(train.vocab), size=train.images.shape[1:], **config.get('model_args', {}))[1]
 
 def build_learner(

@@ -270,7 +270,7 @@ def starts_table(
     def row(n):
         start = n.split('-')[1]
         d = difference(groups[n], groups.get(n.replace(f'-{start}', '-scratch'), [])) if start != 'scratch' else None
-        epochs = lambda k: '' if 'first' in groups[n][0].config else reached(groups[n], k, 'epochs') # a recipe's last network has others before it
+        epochs = lambda k: '' if 'networks' in groups[n][0].config else reached(groups[n], k, 'epochs') # a recipe's last network has others before it
         return {'seeds':len(groups[n]), 'test accuracy':spread(groups[n], 'accuracy'), 'with changed copies':spread(groups[n], 'accuracy_views'), 'labels recovered':spread(groups[n], 'recovered'), 'estimate, no clean label':spread(groups[n], 'estimate'),
                 'over a random start':points(d) if d else '', 'epochs to 90 %':epochs('to_90'), 'epochs to 95 %':epochs('to_95'), 'clean labels':'used' if groups[n][0].metrics['uses_clean_labels'] else ''}
     t = pd.DataFrame.from_dict({n:row(n) for n in start_rows(groups, few)}, orient='index')

@@ -190,9 +190,8 @@ def run_method(
         teacher = _teach(rec, train, valid, test, out, taught) if 'teacher' in config else None
         if teacher: seen = teacher.lesson
         else: taught['loss'] = get_loss(config['loss'])
-        learn, spec = train_recorded(rec, seen, valid, out, 'mnist_style', keep=keep, **taught)
         before = sum(t.rows[-1]['seconds'] for t in teacher.before) if teacher else 0.
-        rec.metrics['train_seconds'] = round(rec.metrics['train_seconds'] + before, 2)
+        learn, spec = train_recorded(rec, seen, valid, out, 'mnist_style', keep=keep, spent=before, **taught)
         rec.metrics['uses_clean_labels'] = method == 'oracle'
         if method == 'scl_nl' and 'loss' not in changes: rec.metrics['recovered'] = _right(_recovered(learn.model, spec, train, device), train, where)
         points = [dict(images=h['epoch']*len(train), seconds=h['seconds']+before, accuracy=h['estimate']) for h in rec.history]
@@ -204,9 +203,9 @@ def run_method(
     return run_once(rec, out, work, fresh, network=keep)
 
 def _teach(rec, train, valid, test, out, taught):
-    "As `self_train`, up to the last network; `taught` gets what that one is trained with"
+    "As `self_train`, up to the last network, whose seed is the record's; `taught` gets what that one is trained with"
     def watch(row, model, spec): row['accuracy'] = float((predict_probs(model, spec, test.images, device=taught['device']).argmax(1) == test.targets).mean())
-    before = first_teachers(train, valid, rec.config, 1000*rec.seed, watch=watch, state=work_folder(rec, out)/'first', title=f'q3 {rec.name}, seed {rec.seed}', **taught)
+    before = first_teachers(train, valid, rec.config, 1000*rec.seed or 500, watch=watch, state=work_folder(rec, out)/'first', title=f'q3 {rec.name}, seed {rec.seed}', **taught)
     teacher = Teacher(train, valid, rec.config, before=before, watch=watch, **rec.config['teacher'])
     taught.update(loss=TaughtLoss(teacher.T), cbs=[teacher])
     return teacher
