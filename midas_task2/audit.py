@@ -245,6 +245,7 @@ class TaughtLoss(nn.Module):
         if y.ndim == 1: return self.given(logits, y)
         return self.given(logits, y[:,0].long()) + F.cross_entropy(logits, y[:,1:])
 
+# %% ../nbs/26_audit.ipynb #5e0a71d1
 class Teacher(Average):
     "After each epoch, what the averaged network says of each training image, together with its label, is what is learned beside the label"
     order, _stateattrs = 62, ('kept','taught')
@@ -316,6 +317,7 @@ class Teacher(Average):
         self.said = None if state['said'] is None else np.asarray(state['said'])
         self.rows, self.dls.train.dataset.y = state['rows'], state['y']
 
+# %% ../nbs/26_audit.ipynb #5e0a71d3
 def first_teachers(
     s:ImageSet, # as for `Teacher`, as what follows
     valid:ImageSet,
@@ -349,7 +351,6 @@ def self_train(
     before = first_teachers(s, valid, config, seed, T, watch, **kwargs)
     t = Teacher(s, valid, config, T, before, watch, **config.get('teacher', {}))
     return *train_learner(config, t.lesson, valid, seed+len(before), loss=TaughtLoss(t.T), cbs=[t], **kwargs), t
-
 
 # %% ../nbs/26_audit.ipynb #ab099078
 MANY = 13_500 # steps of each network's training where accuracy counts more than time: 29 epochs of 60,000 images
