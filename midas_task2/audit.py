@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['AUGMENT', 'STRONG', 'RECIPE', 'FEW', 'SURE', 'SLACK', 'MANY', 'small_config', 'cross_predict', 'linear_predict',
            'strongest', 'ask_witnesses', 'recover', 'calibrate', 'recover_calibrated', 'Audit', 'believed', 'refine',
-           'audit_labels', 'TaughtLoss', 'Teacher', 'first_teachers', 'self_train', 'retrain', 'read_doubtful',
+           'audit_labels', 'TaughtLoss', 'Teacher', 'last_teacher', 'self_train', 'retrain', 'read_doubtful',
            'reference_reads', 'save_relabelled']
 
 # %% ../nbs/26_audit.ipynb #72d64f63
@@ -273,6 +273,11 @@ class Teacher(Average):
         "The images to train on, with targets as `TaughtLoss` takes them and nothing believed yet"
         return replace(self.s, targets=np.eye(1, 1+len(self.s.vocab), dtype=np.float32)*self.s.targets[:,None].astype(np.float32))
 
+    @property
+    def how(self)->dict: # `loss` and `cbs`, as for `build_learner`
+        "What to train with on `lesson`"
+        return dict(loss=TaughtLoss(self.T), cbs=[self])
+
     def before_fit(self):
         self.decay = 1 - 1/max(1., self.window*getattr(self.learn, 'n_epoch', 1)*len(self.dls.train))
         super().before_fit()
@@ -318,7 +323,7 @@ class Teacher(Average):
         self.rows, self.dls.train.dataset.y = state['rows'], state['y']
 
 # %% ../nbs/26_audit.ipynb #5e0a71d3
-def first_teachers(
+def last_teacher(
     s:ImageSet, # as for `Teacher`, as what follows
     valid:ImageSet,
     config:dict, # as for `train_learner`; `networks`: how many, one after the other; `teacher`: settings of `Teacher`
@@ -328,29 +333,28 @@ def first_teachers(
     state:Path|str|None=None, # a folder that keeps what is done, as for `fit`
     title:str='', # shown with each epoch; empty: silent
     **kwargs # as for `build_learner`
-)->list: # of `Teacher`
+)->Teacher: # of the last network, which is still to be trained; `before` are the others'
     "Train all networks but the last, each learning from what those before it and itself say"
-    teachers, n = [], config.get('networks', 1)
-    for k in range(n-1):
-        t = Teacher(s, valid, config, T, teachers[:], watch, **config.get('teacher', {}))
-        train_learner(config, t.lesson, valid, seed+k, loss=TaughtLoss(t.T), cbs=[t], state=state and Path(state)/str(k), title=title and f'{title}, network {k+1} of {n}', **kwargs)
-        teachers.append(t)
-    return teachers
+    before, n = [], config.get('networks', 1)
+    for k in range(n):
+        t = Teacher(s, valid, config, T, before[:], watch, **config.get('teacher', {}))
+        if k == n-1: return t
+        train_learner(config, t.lesson, valid, seed+k, state=state and Path(state)/str(k), title=title and f'{title}, network {k+1} of {n}', **t.how, **kwargs)
+        before.append(t)
 
 def self_train(
     s:ImageSet, # with labels that may be wrong
     valid:ImageSet, # as for `Teacher`; what each epoch is measured on
-    config:dict|None=None, # as for `first_teachers`; default: `RECIPE`, in `MANY` steps each
-    seed:int=0, # as for `first_teachers`, as what follows
+    config:dict|None=None, # as for `last_teacher`; default: `RECIPE`, in `MANY` steps each
+    seed:int=0, # as for `last_teacher`, as what follows
     T:np.ndarray|None=None,
     watch=None,
     **kwargs # as for `build_learner`, and `title`
 )->tuple: # `Learner` and `History` of the last network, and its `Teacher`, whose `beliefs` are float32 [N, C], chances of the true classes by image and label together
     "Learn from doubtful labels without a clean one: from the labels, and from what networks make of them"
     config = config or small_config(len(s), MANY) | RECIPE
-    before = first_teachers(s, valid, config, seed, T, watch, **kwargs)
-    t = Teacher(s, valid, config, T, before, watch, **config.get('teacher', {}))
-    return *train_learner(config, t.lesson, valid, seed+len(before), loss=TaughtLoss(t.T), cbs=[t], **kwargs), t
+    t = last_teacher(s, valid, config, seed, T, watch, **kwargs)
+    return *train_learner(config, t.lesson, valid, seed+len(t.before), **t.how, **kwargs), t
 
 # %% ../nbs/26_audit.ipynb #ab099078
 MANY = 13_500 # steps of each network's training where accuracy counts more than time: 29 epochs of 60,000 images

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from fastai.metrics import accuracy
 
-from .audit import RECIPE, TaughtLoss, Teacher, audit_labels, first_teachers, recover_calibrated
+from .audit import RECIPE, audit_labels, last_teacher, recover_calibrated
 from .checkpoint import load_checkpoint, load_start
 from .core import InputError, Record, find_network, run_once, save_figure, work_folder
 from .datasets import ImageSet, balanced_subset, load_set, stratified_split
@@ -186,12 +186,11 @@ def run_method(
     rec = Record('q3', name or f'{method}-{start}', config, data, seed, where['kind'], profile)
 
     def work(rec):
-        seen, taught = train, dict(body=body, metrics=estimate, device=device)
-        teacher = _teach(rec, train, valid, test, out, taught) if 'teacher' in config else None
-        if teacher: seen = teacher.lesson
-        else: taught['loss'] = get_loss(config['loss'])
+        shared = dict(body=body, metrics=estimate, device=device)
+        teacher = _teacher(rec, train, valid, test, out, **shared) if 'teacher' in config else None
+        seen, how = (teacher.lesson, teacher.how) if teacher else (train, dict(loss=get_loss(config['loss'])))
         before = sum(t.rows[-1]['seconds'] for t in teacher.before) if teacher else 0.
-        learn, spec = train_recorded(rec, seen, valid, out, 'mnist_style', keep=keep, spent=before, **taught)
+        learn, spec = train_recorded(rec, seen, valid, out, 'mnist_style', keep=keep, spent=before, **how, **shared)
         rec.metrics['uses_clean_labels'] = method == 'oracle'
         if method == 'scl_nl' and 'loss' not in changes: rec.metrics['recovered'] = _right(_recovered(learn.model, spec, train, device), train, where)
         points = [dict(images=h['epoch']*len(train), seconds=h['seconds']+before, accuracy=h['estimate']) for h in rec.history]
@@ -202,14 +201,10 @@ def run_method(
             rec.metrics.update(recovered=_right(teacher.beliefs, train, where), accuracy_views=float((predict_views(learn.model, spec, test.images, device=device).argmax(1) == test.targets).mean()))
     return run_once(rec, out, work, fresh, network=keep)
 
-def _teach(rec, train, valid, test, out, taught):
-    "As `self_train`, up to the last network, whose seed is the record's; `taught` gets what that one is trained with"
-    def watch(row, model, spec): row['accuracy'] = float((predict_probs(model, spec, test.images, device=taught['device']).argmax(1) == test.targets).mean())
-    before = first_teachers(train, valid, rec.config, 1000*rec.seed or 500, watch=watch, state=work_folder(rec, out)/'first', title=f'q3 {rec.name}, seed {rec.seed}', **taught)
-    teacher = Teacher(train, valid, rec.config, before=before, watch=watch, **rec.config['teacher'])
-    taught.update(loss=TaughtLoss(teacher.T), cbs=[teacher])
-    return teacher
-
+def _teacher(rec, train, valid, test, out, device=None, **kwargs):
+    "As `self_train`, up to the last network, whose seed is the record's"
+    def watch(row, model, spec): row['accuracy'] = float((predict_probs(model, spec, test.images, device=device).argmax(1) == test.targets).mean())
+    return last_teacher(train, valid, rec.config, 1000*rec.seed or 500, watch=watch, state=work_folder(rec, out)/'first', title=f'q3 {rec.name}, seed {rec.seed}', device=device, **kwargs)
 
 # %% ../nbs/32_q3.ipynb #eda73923
 LEVELS = .9, .95, .98 # accuracy, as estimated from held-out given labels
