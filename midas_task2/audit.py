@@ -28,7 +28,7 @@ from .checkpoint import Spec, load_checkpoint
 from .core import InputError, write_text
 from .datasets import ImageSet, content, decode, idx_pair, labelled_files, own_vocab, read_labelled, stratified_folds, stratified_split
 from .diagnose import HALF, STRICTER, class_information, diagnose_labels, label_shares, latent_counts, settle
-from .evaluate import changed_copies, predict_probs
+from .evaluate import changed_copies, predict_probs, predict_views
 from .glyphs import transition
 from .learner import Average, image_stats, train_learner
 from .losses import get_loss, posterior
@@ -293,7 +293,8 @@ class Teacher(Average):
         n = len(self.s)
         sure = surely_right(self.said[n:].argmax(1), self.valid.targets, self.T)
         self.trust = min(1., max(0., (done-self.start)/self.ramp)) if sure > self.least else 0.
-        who, trust = [*self.before, self], [b.trust for b in self.before] + [self.trust]
+        who = [self] if done == 1 and self.trust else [*self.before, self] # in the end it knows better than those that it learned from
+        trust = [w.trust for w in who]
         said = np.average([w.said for w in who], axis=0, weights=trust if any(trust) else None)
         _, T, how = calibrate(said[n:], self.valid.targets, self.T)
         sharp = softmax(np.log(said.clip(1e-9))/how['temperature'], axis=1)
@@ -304,9 +305,10 @@ class Teacher(Average):
     def after_validate(self):
         if not self.due: return # validation by itself
         self.due, start = False, time.perf_counter()
-        copies = changed_copies(np.concatenate([self.s.images, self.valid.images]), 1, self.epoch)[0]
-        now = predict_probs(self.averaged, self.spec, copies, device=self.dls.device)
-        self.said = now if self.said is None else self.memory*self.said + (1-self.memory)*now
+        images, last = np.concatenate([self.s.images, self.valid.images]), self.epoch+1 == self.n_epoch
+        if last: now = predict_views(self.averaged, self.spec, images, seed=self.epoch, device=self.dls.device) # no more epochs to smooth over, so copies
+        else: now = predict_probs(self.averaged, self.spec, changed_copies(images, 1, self.epoch)[0], device=self.dls.device)
+        self.said = now if self.said is None or last else self.memory*self.said + (1-self.memory)*now
         how = self._believe((self.epoch+1)/self.n_epoch)
         self.history.seconds += time.perf_counter()-start
         self.rows.append(dict(epoch=self.epoch+1, seconds=round(self.history.seconds, 2), agreement=float((now[:len(self.s)].argmax(1) == self.s.targets).mean()), **how))
