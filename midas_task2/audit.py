@@ -37,7 +37,7 @@ from .noise import agreement_z, surely_right, transition_matrix
 # %% ../nbs/26_audit.ipynb #90e8a868
 AUGMENT = dict(rotate=10, shear=.1, scale=.1, shift=.07, stroke=.2) # mild, and good for anything that is not mirrored
 STRONG = dict(rotate=15, shear=.2, scale=.15, shift=.1, elastic=.02, stroke=.4) # for whoever learns from what it says itself
-RECIPE = dict(augment=STRONG, networks=3, teacher={}) # what `self_train` has beside a plain training
+RECIPE = dict(augment=STRONG, networks=2, teacher={}) # what `self_train` has beside a plain training
 
 def small_config(
     n:int, # images
@@ -359,7 +359,7 @@ def self_train(
     return *train_learner(config, t.lesson, valid, seed+len(t.before), **t.how, **kwargs), t
 
 # %% ../nbs/26_audit.ipynb #ab099078
-MANY = 13_500 # steps of each network's training where accuracy counts more than time: 29 epochs of 60,000 images
+MANY = 21_500 # steps of each network's training where accuracy counts more than time: 50 epochs of 55,000 images
 
 def retrain(
     s:ImageSet, # what was audited

@@ -372,7 +372,7 @@ def diagnose(
 def relabel(
     path:Param('a zip, tar or folder of class folders', str, opt=False), # a zip, tar or folder of class folders
     out:Param('the CSV file to write: file, given, recovered, confidence', str, required=True)='', # the CSV file to write
-    longer:bool=False, # complementary labels only: three networks more, one after the other, trained for long; of 2,400 images and more they also learn from what they make of the labels; much better; minutes to an hour
+    longer:bool=False, # complementary labels only: two networks more, one after the other, trained for long; of 2,400 images and more they also learn from what they make of the labels; much better; minutes to an hour
     json:bool=False, # print JSON
     **kwargs
 ):

@@ -123,10 +123,10 @@ def show_recovered(
 # %% ../nbs/32_q3.ipynb #6306e21b
 CONFIG = dict(model='lean', bs=128, lr=1e-2, wd=.01, held_out=1/12,
               augment=dict(rotate=10, shear=.1, scale=.1, shift=.07, elastic=0, stroke=.2))
-METHODS = dict(plain=dict(loss='ce', epochs=5), scl_nl=dict(loss='scl_nl', epochs=20), recipe=dict(RECIPE, loss='forward', epochs=30), oracle=dict(loss='ce', epochs=5))
-PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=2), recipe=dict(epochs=1, networks=2), oracle=dict(epochs=1)), quick={},
-                full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=40), recipe=dict(epochs=60), oracle=dict(epochs=10)))
-SMALL = dict(plain=dict(epochs=10, bs=32), scl_nl=dict(epochs=20, bs=32), recipe=dict(epochs=20, bs=32), oracle=dict(epochs=5, bs=32)) # the embedded stand-in has 1,437 images
+METHODS = dict(plain=dict(loss='ce', epochs=5), scl_nl=dict(loss='scl_nl', epochs=20), recipe=dict(RECIPE, loss='forward', epochs=50), oracle=dict(loss='ce', epochs=5))
+PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=2), recipe=dict(epochs=1), oracle=dict(epochs=1)), quick={},
+                full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=40), recipe=dict(epochs=100), oracle=dict(epochs=10)))
+SMALL = dict(plain=dict(epochs=10, bs=32), scl_nl=dict(epochs=20, bs=32), recipe=dict(epochs=30, bs=32), oracle=dict(epochs=5, bs=32)) # the embedded stand-in has 1,437 images
 STARTS = ('scratch', 'q1')
 PARENTS = dict(q1=dict(question='q1'), digits=dict(question='q2', name='pretrain')) # start -> whose body; Q1's rows are called by their network
 

@@ -310,7 +310,7 @@ TEMPLATES['q3.html'] = '''
 <p>{% if f.plain %}Plain training reads <b>{{ f.plain }}</b> of {{ test_name }}{% if f.argmin %}; the least likely class of the same network (<code>argmin</code>) <b>{{ f.argmin }}</b>{% endif %}. {% endif %}
 {% if f.scl_nl %}A complementary loss reads <b>{{ f.scl_nl }}</b>, no clean label used; its accuracy as estimated from held-out given labels alone is {{ f.estimate }}{% if f.labels and f.labels.bias %}
 (the few labels that are right make this estimate too low, by about {{ '%.1f'|format(f.labels.bias) }} points){% endif %}.{% endif %}
-{% if f.recipe %} Self-training, on the labels and on what three networks make of them one after the other, reads <b>{{ f.recipe }}</b>.{% endif %}
+{% if f.recipe %} Self-training, on the labels and on what two networks make of them one after the other, reads <b>{{ f.recipe }}</b>.{% endif %}
 {% if f.oracle %} With clean labels, by relabelling all pictures with a network that was trained on them, it is {{ f.oracle }}: an upper mark, not a rival.{% endif %}</p>
 {% if f.labels and f.labels.n %}<p>{% if f.labels.right / f.labels.n < 0.01 %}The labels are not noise. Folder k means "this is not a k": {% endif %}{{ f.labels.right|number }} of {{ f.labels.n|number }} labels are right.
 {% if f.labels.uniformity is not none %}The wrong ones {{ 'show no departure from an even spread over the other classes' if f.labels.uniformity > 0.05 else 'are not spread evenly over the other classes' }} (p = {{ f.labels.uniformity|number }}){% if f.labels.order is not none %}

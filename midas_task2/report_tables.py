@@ -42,7 +42,7 @@ def confused_table(
 
 # %% ../nbs/38_report_tables.ipynb #343ec14c
 Q3_METHODS = dict(plain='cross entropy on the given labels, most likely class', argmin='the same network, least likely class',
-                  scl_nl='complementary loss −log(1 − p[given])', recipe='self-training: three networks, one after the other, learn from the labels and from what they and those before them make of them', oracle='relabelled by a network trained on clean labels')
+                  scl_nl='complementary loss −log(1 − p[given])', recipe='self-training: two networks, one after the other, learn from the labels and from what they make of them', oracle='relabelled by a network trained on clean labels')
 START_TITLES = dict(scratch='random', q1='Q1')
 
 def q3_table(
