@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from scipy.optimize import minimize
 from scipy.special import expit, softmax
 from torch import nn
@@ -288,32 +289,6 @@ class Teacher(Average):
         self.said, self.trust, self.rows = None, 0., [] # here and not above, since `validate` also begins as a fit does
         self.dls.train.dataset.y[:,1:] = 0
 
-    def _believe(self, done):
-        "What is learned next, when a share `done` of the training is over"
-        n = len(self.s)
-        sure = surely_right(self.said[n:].argmax(1), self.valid.targets, self.T)
-        self.trust = min(1., max(0., (done-self.start)/self.ramp)) if sure > self.least else 0.
-        who = [self] if done == 1 and self.trust else [*self.before, self] # in the end it knows better than those that it learned from
-        trust = [w.trust for w in who]
-        said = np.average([w.said for w in who], axis=0, weights=trust if any(trust) else None)
-        _, T, how = calibrate(said[n:], self.valid.targets, self.T)
-        sharp = softmax(np.log(said.clip(1e-9))/how['temperature'], axis=1)
-        self.beliefs, self.held = (recover(p, s.targets, T).astype(np.float32) for p,s in ((sharp[:n], self.s), (sharp[n:], self.valid)))
-        self.dls.train.dataset.y[:,1:] = torch.as_tensor(self.beliefs)*max(trust)
-        return dict(how, surely_right=sure, trust=max(trust))
-
-    def after_validate(self):
-        if not self.due: return # validation by itself
-        self.due, start = False, time.perf_counter()
-        images, last = np.concatenate([self.s.images, self.valid.images]), self.epoch+1 == self.n_epoch
-        if last: now = predict_views(self.averaged, self.spec, images, seed=self.epoch, device=self.dls.device) # no more epochs to smooth over, so copies
-        else: now = predict_probs(self.averaged, self.spec, changed_copies(images, 1, self.epoch)[0], device=self.dls.device)
-        self.said = now if self.said is None or last else self.memory*self.said + (1-self.memory)*now
-        how = self._believe((self.epoch+1)/self.n_epoch)
-        self.history.seconds += time.perf_counter()-start
-        self.rows.append(dict(epoch=self.epoch+1, seconds=round(self.history.seconds, 2), agreement=float((now[:len(self.s)].argmax(1) == self.s.targets).mean()), **how))
-        if self.watch: self.watch(self.rows[-1], self.averaged, self.spec)
-
     @property
     def taught(self):
         "What `Resume` keeps"
@@ -323,6 +298,37 @@ class Teacher(Average):
     def taught(self, state):
         self.said = None if state['said'] is None else np.asarray(state['said'])
         self.rows, self.dls.train.dataset.y = state['rows'], state['y']
+
+# %% ../nbs/26_audit.ipynb #5e0a71d5
+@patch
+def _believe(self:Teacher, done):
+    "What is learned next, when a share `done` of the training is over"
+    n = len(self.s)
+    sure = surely_right(self.said[n:].argmax(1), self.valid.targets, self.T)
+    self.trust = min(1., max(0., (done-self.start)/self.ramp)) if sure > self.least else 0.
+    who = [self] if done == 1 and self.trust else [*self.before, self] # in the end it knows better than those that it learned from
+    trust = [w.trust for w in who]
+    said = np.average([w.said for w in who], axis=0, weights=trust if any(trust) else None)
+    _, T, how = calibrate(said[n:], self.valid.targets, self.T)
+    sharp = softmax(np.log(said.clip(1e-9))/how['temperature'], axis=1)
+    self.beliefs, self.held = (recover(p, s.targets, T).astype(np.float32) for p,s in ((sharp[:n], self.s), (sharp[n:], self.valid)))
+    self.dls.train.dataset.y[:,1:] = torch.as_tensor(self.beliefs)*max(trust)
+    return dict(how, surely_right=sure, trust=max(trust))
+
+# %% ../nbs/26_audit.ipynb #5e0a71d7
+@patch
+def after_validate(self:Teacher):
+    "Ask the averaged network about every image"
+    if not self.due: return # validation by itself
+    self.due, start = False, time.perf_counter()
+    images, last = np.concatenate([self.s.images, self.valid.images]), self.epoch+1 == self.n_epoch
+    if last: now = predict_views(self.averaged, self.spec, images, seed=self.epoch, device=self.dls.device) # no more epochs to smooth over, so copies
+    else: now = predict_probs(self.averaged, self.spec, changed_copies(images, 1, self.epoch)[0], device=self.dls.device)
+    self.said = now if self.said is None or last else self.memory*self.said + (1-self.memory)*now
+    how = self._believe((self.epoch+1)/self.n_epoch)
+    self.history.seconds += time.perf_counter()-start
+    self.rows.append(dict(epoch=self.epoch+1, seconds=round(self.history.seconds, 2), agreement=float((now[:len(self.s)].argmax(1) == self.s.targets).mean()), **how))
+    if self.watch: self.watch(self.rows[-1], self.averaged, self.spec)
 
 # %% ../nbs/26_audit.ipynb #5e0a71d3
 def last_teacher(
