@@ -147,7 +147,7 @@ def tsne(**kwargs):
 
 # %% ../nbs/42_cli.ipynb #4a09f200
 def study(
-    groups:Param('what to run: headline, writers, distilled, robust, large, ablation, ladder, sweeps (Q1); transfer, best, gap (Q2); verdicts, losses_mlp, losses_cnn, sizes, answer (Q3); default: all of Q1', str, nargs='*', opt=False)=None, # what to run; default: all of Q1
+    groups:Param('what to run: headline, writers, distilled, robust, large, ablation, ladder, sweeps (Q1); transfer, best, gap (Q2); verdicts, audit, losses_mlp, losses_cnn, sizes, answer (Q3); default: all of Q1', str, nargs='*', opt=False)=None, # what to run; default: all of Q1
     data:str='auto', # as for `run`
     out:str='', # output folder; default: `reports/q1-study`, and `reports/mnist-study` for Q2 and Q3
     profile:str='quick', # quick, or smoke: one epoch, to see that it runs
@@ -339,8 +339,9 @@ def _audit(
     if steps < 1: raise InputError(f'--steps {steps}: give 1 or more')
     check_seed(seed)
     from midas_task2.audit import audit_labels, read_doubtful, reference_reads
+    from midas_task2.datasets import own_vocab, read_labelled
     s, names = read_doubtful(path, labels, rendering)
-    known = reference_reads(_checkpoint_folder(reference), path, labels, s) if reference else None
+    known = reference_reads(_checkpoint_folder(reference), lambda r: read_labelled(path, own_vocab(path, labels), r, labels).images, s.vocab) if reference else None
     return audit_labels(s, known, steps, seed=seed, title='audit'), s, names
 
 def _diagnosis_text(d):

@@ -8,8 +8,8 @@ __all__ = ['LONGEST', 'RENDERINGS', 'IMAGE_SUFFIXES', 'FORMATS', 'MAX_PIXELS', '
            'decode', 'in_order', 'renderer', 'read_images', 'render_all', 'content', 'cached_set', 'parse_idx',
            'read_drawings', 'read_task3', 'read_mnist', 'embedded_drawings', 'embedded_digits', 'embedded_task3',
            'stratified_split', 'writer_split', 'balanced_subset', 'stratified_folds', 'writer_folds', 'hold_out',
-           'read_labels', 'class_of', 'labelled_files', 'read_labelled', 'idx_pair', 'own_vocab', 'resolve_data',
-           'load_drawings', 'load_set']
+           'read_labels', 'class_of', 'labelled_files', 'read_labelled', 'idx_pair', 'rendered', 'own_vocab',
+           'resolve_data', 'load_drawings', 'load_set']
 
 # %% ../nbs/04_datasets.ipynb #358fe973
 import io, os, re, struct, threading, warnings
@@ -131,15 +131,24 @@ def mnist_style(
     "The ink's box brought to 20x20, brightest pixel to 255, centred by mass in 28x28"
     box = ink_box(ink)
     if box is None: return np.zeros((28,28), np.uint8)
+    if ink.size == (28,28) and _is_mnist(np.asarray(ink), box): return np.asarray(ink)
     ink = ink.crop(box)
     scale = 20 / max(ink.size)
     a = np.asarray(ink.resize([max(1, round(s*scale)) for s in ink.size], Image.Resampling.BOX)).astype(float)
     return _centre_mass(a * 255 / max(a.max(), 1))
 
+def _mass(a):
+    "Row and column of the centre of mass"
+    return [np.arange(n)@a.sum(1-axis) / max(a.sum(), 1) for axis,n in enumerate(a.shape)]
+
+def _is_mnist(a, box):
+    "Whether a picture of 28x28 was made as MNIST's were; their centre of mass is at 14 +- .5, and JPEG moves it a little"
+    a = a.astype(float)
+    return 18 <= max(box[2]-box[0], box[3]-box[1]) <= 20 and all(abs(c-14) < 1 for c in _mass(a))
+
 def _centre_mass(a):
     "`a` [h<=20, w<=20] placed in 28x28 so that its centre of mass is the middle"
-    h, w = a.shape
-    cy, cx = (np.arange(h)@a.sum(1) / max(a.sum(), 1), np.arange(w)@a.sum(0) / max(a.sum(), 1))
+    (h, w), (cy, cx) = a.shape, _mass(a)
     y, x = (int(np.clip(round(13.5-c), 0, 28-n)) for c,n in ((cy,h),(cx,w)))
     out = np.zeros((28,28), np.uint8)
     out[y:y+h, x:x+w] = a.round()
@@ -568,8 +577,15 @@ def _labelled_idx(files, vocab, rendering):
     if x.ndim != 3 or y.ndim != 1 or 0 in x.shape[1:]: raise bad(f'shapes {x.shape} and {y.shape}, not images and their labels; download them again')
     if len(x) != len(y) or not len(x): raise bad(f'{len(x)} images, {len(y)} labels; the pair does not belong together')
     if y.max() >= len(vocab): raise bad(f'label {y.max()} where the model knows {len(vocab)} classes; choose another model')
-    if rendering != 'mnist_style' or x.shape[1:] != (28,28): x = _stack(in_order(lambda a: renderer(rendering)(Image.fromarray(a)), x), len(x), 'IDX')
-    return ImageSet(x, y.astype(np.int64), list(vocab), 'IDX test pair')
+    return ImageSet(rendered(x, rendering), y.astype(np.int64), list(vocab), 'IDX test pair')
+
+def rendered(
+    images:np.ndarray, # uint8 [N, H, W], light on dark or dark on light
+    rendering:str # a name in `RENDERINGS`
+)->np.ndarray: # uint8, of the rendering's shape; 28x28 is `mnist_style` as it is
+    "Images in memory, seen through a rendering, as a network that was trained with it needs them"
+    if rendering == 'mnist_style' and images.shape[1:] == (28,28): return images
+    return _stack(in_order(lambda a: renderer(rendering)(Image.fromarray(a)), images), len(images), rendering)
 
 # %% ../nbs/04_datasets.ipynb #fcd0a840
 def own_vocab(

@@ -10,15 +10,16 @@ __all__ = ['AUDIT', 'CONFIG', 'METHODS', 'PROFILES', 'SMALL', 'STARTS', 'PARENTS
 # %% ../nbs/32_q3.ipynb #1efe8f57
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from fastai.metrics import accuracy
 
-from .audit import RECIPE, audit_labels, last_teacher, recover_calibrated
+from .audit import RECIPE, audit_labels, last_teacher, recover_calibrated, reference_reads
 from .checkpoint import load_checkpoint, load_start
 from .core import InputError, Record, find_network, run_once, save_figure, work_folder
-from .datasets import ImageSet, balanced_subset, load_set, stratified_split
+from .datasets import ImageSet, balanced_subset, load_set, rendered, stratified_split
 from .embed import plot_map, tsne
 from .evaluate import add_scores, predict_probs, predict_views, time_to, train_recorded
 from .glyphs import transition
@@ -89,21 +90,26 @@ def run_audit(
     seed:int=42,
     profile:str='quick', # a key of `AUDIT`
     fresh:bool=False, # run even when the record is there
-    device=None # default: CUDA where there is one
+    device=None, # default: CUDA where there is one
+    reference:Path|str='', # as for `reference_reads`; default: none
+    figure:bool=True # draw the map of given and recovered labels
 )->Record: # `metrics` of the diagnosis and how far off it is; `tables` of the matrix as estimated and as counted
-    "What `audit_labels` says of mnistTask3 by itself, beside the truth"
+    "What `audit_labels` says of mnistTask3 by itself or with a reference, beside the truth"
     task3, mnist = load_set('task3', where), load_set('mnist_train', where)
-    rec = Record('q3', 'audit', dict(steps=AUDIT[profile]), dict(task3=task3.describe(), mnist_train=mnist.describe()), seed, where['kind'], profile)
+    rec = Record('q3', 'audit_reference' if reference else 'audit', dict(steps=AUDIT[profile]), dict(task3=task3.describe(), mnist_train=mnist.describe()), seed, where['kind'], profile)
+    if reference: rec.config['reference'] = load_checkpoint(reference)[1].sha256
 
     def work(rec):
+        true, reads = mnist.targets[task3.ids], reference_reads(reference, partial(rendered, task3.images), task3.vocab, device) if reference else None
         start = time.perf_counter()
-        audit = audit_labels(task3, steps=AUDIT[profile], seed=seed, device=device, title=f'q3 audit, seed {seed}')
-        seconds, true, d = time.perf_counter() - start, mnist.targets[task3.ids], audit.diagnosis
+        audit = audit_labels(task3, reads, steps=AUDIT[profile], seed=seed, device=device, title=f'q3 {rec.name}, seed {seed}')
+        seconds, d = time.perf_counter() - start, audit.diagnosis
         T = transition_matrix(true, task3.targets, len(task3.vocab))
         rec.metrics.update({k:d[k] for k in ('kind','confidence','share_right','share_right_low','share_right_high')}, seconds=round(seconds, 2))
         rec.metrics.update(true_share_right=float((task3.targets == true).mean()), matrix_error=float(np.abs(np.array(d['transition']) - T).max()), table_error=float(np.abs(audit.table - T).max()), recovered=float((audit.recovered == true).mean()))
+        if reference: rec.metrics.update(reference_accuracy=float((reads == true).mean()), **{f'reference_{k}':v for k,v in agreement_z(reads, task3.targets, len(task3.vocab)).items()})
         rec.tables.update(vocab=list(task3.vocab), transition=d['transition'], counted=T.round(5))
-        rec.figures['Given and recovered labels'] = save_figure(show_recovered(task3, audit.recovered, seed), out, f'q3-audit-{rec.kind}-{rec.id}')
+        if figure: rec.figures['Given and recovered labels'] = save_figure(show_recovered(task3, audit.recovered, seed), out, f'q3-audit-{rec.kind}-{rec.id}')
     return run_once(rec, out, work, fresh)
 
 def show_recovered(

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from .checkpoint import load_start, save_checkpoint
-from .core import InputError, in_processes, load_records
+from .core import InputError, in_processes, load_records, released
 from .q1 import run_q1
 from .q2 import run_mnist, run_pretrain
-from .q3 import CONFIG, PARENTS, run_argmin, run_method
+from .q3 import CONFIG, PARENTS, run_argmin, run_audit, run_method
 
 # %% ../nbs/36_q3_study.ipynb #e0c9a285
 ZOO = ('scl_nl', 'pc', 'forward', 'ure', 'nn', 'ga', 'scl_exp', 'exp', 'log', 'dm', 'l_w', 'op', 'op_w')
@@ -23,6 +23,7 @@ CNN = dict(epochs=5)
 SLOW = dict(op_w=dict(lr=1e-3)) # learns nothing at the rate of the others
 SIZES = (1000, 3000, 10_000)
 GROUPS = dict( # name -> title, seeds, rows: name -> method, start, what differs
+    audit=dict(title='What `diagnose` says of mnistTask3', seeds=5, rows=dict(audit=('audit', '', {}), audit_reference=('audit', '', dict(reference='q1')))),
     losses_mlp=dict(title='Losses, one hidden layer of 500 units', seeds=5, rows={f'mlp_{l}-scratch':('scl_nl', 'scratch', dict(MLP, loss=l)) for l in ZOO}),
     losses_cnn=dict(title='Losses, a small convolutional network', seeds=3, rows={f'cnn_{l}-scratch':('scl_nl', 'scratch', dict(CNN, loss=l, **SLOW.get(l, {}))) for l in ZOO}),
     sizes=dict(title='Few images, three starts', seeds=5, rows={f'scl_nl-{start}-{n}':('scl_nl', start, dict(n=n, bs=32, epochs=max(30, 120_000//n))) for n in SIZES for start in ('scratch', *PARENTS)}),
@@ -44,6 +45,7 @@ def run_group(
     asked, seeds = {n:r for n,r in rows.items() if not only or n in only}, range(1 if brief else GROUPS[group]['seeds'])
     same = dict(where=where, out=out, profile=profile, fresh=fresh)
     def call(method, start, name, seed, changes):
+        if method == 'audit': return partial(run_audit, seed=seed, figure=False, **same, **{k:released(v) for k,v in changes.items()})
         if method == 'argmin': return partial(run_argmin, start, seed=seed, **same)
         return partial(run_method, method, start, seed=seed, name=name, keep=method == 'plain' or (method == 'recipe' and seed == 0), **same, **(changes | dict(epochs=1) if brief else changes))
     # first what others start from; then everything that trains; then what reads trained networks another way
