@@ -337,7 +337,7 @@ def last_teacher(
     valid:ImageSet,
     config:dict, # as for `train_learner`; `networks`: how many, one after the other; `teacher`: settings of `Teacher`
     seed:int=0, # of the first network; the others count on
-    T:np.ndarray|None=None,
+    T:np.ndarray|None=None, # [C, C], P(given = column | true = row); default: complementary, even, with `SLACK`
     watch=None,
     state:Path|str|None=None, # a folder that keeps what is done, as for `fit`
     title:str='', # shown with each epoch; empty: silent
@@ -356,7 +356,7 @@ def self_train(
     valid:ImageSet, # as for `Teacher`; what each epoch is measured on
     config:dict|None=None, # as for `last_teacher`; default: `RECIPE`, in `MANY` steps each
     seed:int=0, # as for `last_teacher`, as what follows
-    T:np.ndarray|None=None,
+    T:np.ndarray|None=None, # default: complementary labels, every wrong class as likely as another
     watch=None,
     **kwargs # as for `build_learner`, and `title`
 )->tuple: # `Learner` and `History` of the last network, and its `Teacher`, whose `beliefs` are float32 [N, C], chances of the true classes by image and label together

@@ -6,9 +6,9 @@
 __all__ = ['CONTESTANTS', 'Q2_NAMES', 'GAP_ROWS', 'AIM', 'PUBLISHED', 'METHODS', 'STARTS', 'WITNESSES', 'race_table',
            'steps_table', 'scale_table', 'bench_answer', 'q2_column', 'layers_table', 'paired', 'q2_table',
            'transfer_table', 'plot_transfer', 'transfer_answer', 'zero_shot', 'best_table', 'best_answer', 'gap_table',
-           'gap_answer', 'loss_table', 'start_rows', 'starts_table', 'plot_learning', 'starts_answer', 'right_verdict',
-           'spoiled', 'verdict_table', 'needs_names', 'verdict_counts', 'coverage', 'errors_table', 'unseen_table',
-           'wrong_verdicts', 'verdict_answer', 'of_study']
+           'gap_answer', 'loss_table', 'loss_answer', 'start_rows', 'starts_table', 'plot_learning', 'start_gains',
+           'plot_gains', 'starts_answer', 'audit_answer', 'right_verdict', 'spoiled', 'verdict_table', 'needs_names',
+           'verdict_counts', 'coverage', 'errors_table', 'unseen_table', 'wrong_verdicts', 'verdict_answer', 'of_study']
 
 # %% ../nbs/29_mnist_tables.ipynb #34c027b4
 import numpy as np
@@ -236,6 +236,7 @@ def gap_answer(
 PUBLISHED = { # loss -> accuracy on MNIST's test files with one complementary label per image and a network of one hidden layer, in per cent, and where it is said
     'pc':'85.0 (Ishida et al. 2017, by Gao & Zhang 2021)', 'ga':'88.6 to 93.1 (Ishida et al. 2019; Gao & Zhang 2021)', 'forward':'92.7 to 93.9 (Yu et al. 2018, by Chou et al. 2020 and Gao & Zhang 2021)',
     'l_w':'91.8 (Gao & Zhang 2021)', 'scl_nl':'93.9 (Chou et al. 2020)', 'scl_exp':'93.9 (Chou et al. 2020)', 'op_w':'94.1 (Liu et al. 2023)'}
+PUBLISHED |= dict.fromkeys(('ure', 'nn', 'exp', 'log', 'dm', 'op'), 'none known to us')
 
 def loss_table(
     records, # of one of the groups of losses
@@ -247,7 +248,25 @@ def loss_table(
     order = sorted(groups, key=lambda n: -sum(r.metrics['accuracy'] for r in groups[n])/len(groups[n]))
     t = result_table([r for n in order for r in groups[n]], base=f'{net}_scl_nl-scratch', **{'test accuracy':'accuracy', 'estimate, no clean label':'estimate'})
     t = t.rename(index=lambda n: n.removeprefix(f'{net}_').removesuffix('-scratch'))
-    return t.assign(published=[PUBLISHED.get(l, '') for l in t.index]) if net == 'mlp' else t
+    return t.assign(published=[PUBLISHED[l] for l in t.index]) if net == 'mlp' else t
+
+def loss_answer(
+    records, # of one of the groups of losses
+    net:str, # 'mlp' or 'cnn'
+    fell:float=.02 # how far below its peak an estimate ends to be named
+)->str: # Markdown
+    "Which loss reads most, which cannot be told from SCL-NL, and whose estimate was better before the end"
+    groups = {n.removeprefix(f'{net}_').removesuffix('-scratch'):g for n,g in by_name(records, 'q3').items() if n.startswith(f'{net}_')}
+    if 'scl_nl' not in groups: return ''
+    mean = {l:np.mean(seed_values(g, 'accuracy')) for l,g in groups.items()}
+    order, base = sorted(mean, key=lambda l: -mean[l]), groups['scl_nl']
+    d = {l:difference(groups[l], base) for l in order if l != 'scl_nl'}
+    said = {w:[f'`{l}`' for l in d if d[l] and pick(d[l])] for w,pick in dict(more=lambda x: x['low'] > 0, same=lambda x: x['low'] <= 0 <= x['high']).items()}
+    curve = {l:np.mean([[h['estimate'] for h in r.history] for r in groups[l]], axis=0) for l in order}
+    past = [f'`{l}` (epoch {c.argmax()+1}: {c.max():.1%}, at the end {c[-1]:.1%})' for l,c in curve.items() if c.max()-c[-1] > fell]
+    return (f"In {base[0].config['epochs']} epochs `{order[0]}` reads most, {spread(groups[order[0]], 'accuracy')}; surely more than `scl_nl` {'reads ' if len(said['more']) == 1 else 'read '}{', '.join(said['more']) or 'none'}, not told from it {'is' if len(said['same']) == 1 else 'are'} {', '.join(said['same']) or 'none'}, and all others read less. "
+            + (f"Some were better before the end, as their estimates tell without a clean label: {', '.join(past)}." if past else 'No estimate ends far below its peak.'))
+
 
 # %% ../nbs/29_mnist_tables.ipynb #35e41009
 METHODS, STARTS = ('plain','argmin','scl_nl','recipe','oracle'), ('scratch','q1','digits')
@@ -280,16 +299,51 @@ def starts_table(
 def plot_learning(
     records, # of the group `answer`
     ax, # where to draw
-    methods=('scl_nl','recipe') # whose curves
+    low:float|None=None # per cent at the lower end; default: all is shown
 ): # `ax`
-    "The estimate from held-out given labels against epochs, a line per method and start, each the mean over seeds"
+    "The estimate from held-out given labels against minutes of training, a line per method and start, each the mean over seeds; of a recipe its last network, after the others' minutes"
     groups = by_name(records, 'q3')
-    for name in start_rows(groups):
-        if name.split('-')[0] not in methods: continue
-        g = groups[name]
-        n = min(len(r.history) for r in g)
-        ax.plot(range(1, n+1), [100*sum(r.history[e]['estimate'] for r in g)/len(g) for e in range(n)], label=name, ls='--' if name.endswith('scratch') else '-')
-    ax.set(xlabel='epoch', ylabel='accuracy, estimated (%)')
+    lines = dict(zip(STARTS, ('-', '--', ':')))
+    names = [n for n in start_rows(groups) if all(r.history for r in groups[n])]
+    for name in names:
+        g, (method, start) = groups[name], name.split('-')
+        epochs = range(min(len(r.history) for r in g))
+        ax.plot([np.mean([_before(r) + r.history[e]['seconds'] for r in g])/60 for e in epochs], [100*np.mean([r.history[e]['estimate'] for r in g]) for e in epochs], color=f'C{METHODS.index(method)}', ls=lines[start])
+    methods, starts = ([p for p in every if p in {n.split('-')[k] for n in names}] for k,every in enumerate((METHODS, STARTS)))
+    for m in methods: ax.plot([], [], color=f'C{METHODS.index(m)}', label=m + (', last network' if any('networks' in r.config for n in names for r in groups[n] if n.startswith(m)) else ''))
+    for s in starts: ax.plot([], [], color='grey', ls=lines[s], label=s)
+    ax.set(xlabel='minutes of training', ylabel='accuracy, estimated (%)', xscale='log')
+    if low is not None: ax.set_ylim(low, 100)
+    ax.legend(fontsize=8)
+    return ax
+
+def _before(r):
+    "Seconds that a recipe's other networks were trained before its last one"
+    ends = {t['network']:t['seconds'] for t in r.tables.get('teachers', ())} # each network's rows come in order
+    return sum(s for k,s in ends.items() if k < max(ends))
+
+def start_gains(
+    records # of the groups `answer` and `sizes`
+)->dict: # (number of images, 0: all; start) -> as from `difference`
+    "What a start is worth with the complementary loss, by number of images"
+    groups = by_name(records, 'q3')
+    pairs = {(int(n.split('-')[2]) if few else 0, n.split('-')[1]):difference(groups[n], groups.get(n.replace(f"-{n.split('-')[1]}", '-scratch'), []))
+             for few in (True, False) for n in start_rows(groups, few) if n.startswith('scl_nl-') and '-scratch' not in n}
+    return {k:d for k,d in pairs.items() if d}
+
+def plot_gains(
+    records, # of the groups `answer` and `sizes`
+    ax # where to draw
+): # `ax`
+    "`start_gains` in points, with their 95 % intervals"
+    gains = start_gains(records)
+    sizes = list(dict.fromkeys(n for n,_ in gains))
+    for k, start in enumerate(STARTS[1:]):
+        d = [gains[n,start] for n in sizes if (n,start) in gains]
+        ax.errorbar([sizes.index(n) + .1*(2*k-1) for n in sizes if (n,start) in gains], [100*x['mean'] for x in d], 100*np.array([(x['high']-x['low'])/2 for x in d]), fmt='o', capsize=3, label=f'from {start}')
+    ax.axhline(0, color='grey', lw=.8)
+    ax.set_xticks(range(len(sizes)), [f'{n:,}' if n else 'all' for n in sizes])
+    ax.set(xlabel='images', ylabel='over a random start (points)')
     ax.legend(fontsize=8)
     return ax
 
@@ -305,6 +359,30 @@ def starts_answer(
         if d and d['n'] > 1: said[d['low'] > 0 or d['high'] < 0].append(f"{method} from {start}" + (f", {int(size[0]):,} images" if size else '') + f" {points(d)}")
     if not (said[True] or said[False]): return ''
     return (f"A pretrained start makes a difference here: {'; '.join(said[True])}. " if said[True] else 'Nowhere is a pretrained start surely better or worse. ') + (f"Not told from a random start: {'; '.join(said[False])}." if said[False] else '')
+
+# %% ../nbs/29_mnist_tables.ipynb #76fa6d3d
+def audit_answer(
+    records # any records; those of `run_audit` count
+)->str: # Markdown
+    "What `diagnose` says of mnistTask3, how far off that is, and how long it takes"
+    g = by_name(records, 'q3')
+    if not (alone := g.get('audit')): return ''
+    def law(r): # the matrix that the labels were drawn from, if the wrong ones are as likely as each other
+        right, C = r.metrics['true_share_right'], len(r.tables['vocab'])
+        return right*np.eye(C) + (1-right)/(C-1)*(1-np.eye(C))
+    def off(a, b): return np.array([np.abs(np.array(a(r)) - b(r)).max() for r in alone])
+    told, counted = (lambda r, k=k: np.array(r.tables[k]) for k in ('transition','counted'))
+    errors = {'the even spread':off(told, law), 'the counted shares':off(told, counted)}
+    if all('table_error' in r.metrics for r in alone): errors['the counted shares, for the table of given by recovered labels (`Audit.table`),'] = np.array([r.metrics['table_error'] for r in alone])
+    kinds, s = {r.metrics['kind'].replace('_', ' ') for r in alone}, 's'*(len(alone) > 1)
+    text = (f"`diagnose`, which is not told what the files are, calls the labels {' or '.join(sorted(kinds))} ({len(alone)} seed{s}), with {spread(alone, 'share_right')} right (counted: {spread(alone[:1], 'true_share_right')}). No entry of the matrix is off by more than "
+            + ', '.join(f'{e.max():.4f} from {what}' for what,e in errors.items()) + f" in any seed; the counted shares are off from an even spread by {off(counted, law).max():.4f} themselves, by the chance of the draw. "
+            f"It takes {max(r.metrics['seconds'] for r in alone):.0f} seconds at most, and {spread(alone, 'recovered')} of the labels that it recovers are right.")
+    if known := g.get('audit_reference'):
+        m = known[0].metrics
+        text += (f" A network of drawings that saw no image of MNIST (`--reference q1`) reads {m['reference_accuracy']:.1%} of them, and agrees with {m['reference_agreement']:.1%} of the labels where chance would give {m['reference_chance']:.1%} (z = {m['reference_z']:.0f}): with it `diagnose` says "
+                 f"{' or '.join(sorted({r.metrics['kind'].replace('_', ' ') for r in known}))}, {spread(known, 'share_right')} right.")
+    return text
 
 # %% ../nbs/29_mnist_tables.ipynb #5ab7a3cd
 def right_verdict(

@@ -199,8 +199,8 @@ def run_method(
         learn, spec = train_recorded(rec, seen, valid, out, 'mnist_style', keep=keep, spent=before, **how, **shared)
         rec.metrics['uses_clean_labels'] = method == 'oracle'
         if method == 'scl_nl' and 'loss' not in changes: rec.metrics['recovered'] = _right(_recovered(learn.model, spec, train, device), train, where)
-        points = [dict(images=h['epoch']*len(train), seconds=h['seconds']+before, accuracy=h['estimate']) for h in rec.history]
-        rec.metrics.update({f'to_{round(100*l)}':time_to(points, l, len(train)) for l in LEVELS})
+        points = [dict(images=h['epoch']*len(train), seconds=h['seconds'], accuracy=h['estimate']) for h in rec.history]
+        if not teacher: rec.metrics.update({f'to_{round(100*l)}':time_to(points, l, len(train)) for l in LEVELS}) # a recipe's last network has learned from others
         _score(rec, learn.model, spec, valid, test, device=device)
         if teacher:
             rec.tables['teachers'] = [dict(r, network=k+1) for k,t in enumerate([*teacher.before, teacher]) for r in t.rows]

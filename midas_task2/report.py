@@ -10,6 +10,7 @@ __all__ = ['STUDY_PICTURES', 'TEMPLATES', 'SECTIONS', 'OPTIONAL', 'MAKERS', 'cho
 
 # %% ../nbs/40_report.ipynb #ddfb28e1
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -124,9 +125,9 @@ def q3_facts(records)->dict:
     starts = {m:difference(g.get(f'{m}-q1', []), g.get(f'{m}-scratch', [])) for m in Q3_METHODS}
     d = starts['scl_nl']
     facts = {m:spread(best(m), 'accuracy') if best(m) else None for m in Q3_METHODS}
-    runs = [v for n,v in g.items() if n not in ('labels','audit')]
+    runs = [v for n,v in g.items() if n != 'labels' and not n.startswith('audit')]
     return dict(facts, estimate=spread(best('scl_nl'), 'estimate'), start=points(d) if d else None, finding=finding(d),
-                labels=label_facts(g['labels'][0]) if 'labels' in g else None, audit=g['audit'][0].metrics if 'audit' in g else None, seeds=min(map(len, runs)) if runs else None)
+                labels=label_facts(g['labels'][0]) if 'labels' in g else None, audit=audit_answer(records), seeds=min(map(len, runs)) if runs else None)
 
 def label_facts(
     r:Record # 'labels' of Q3
@@ -201,12 +202,14 @@ def _gap_part(records, out):
 
 def _losses_part(records, out):
     "Complementary losses with two networks"
-    return '', {title:loss_table(records, net).rename_axis('loss') for net,title in dict(mlp='One hidden layer of 500 units', cnn='A small convolutional network').items()}, []
+    text = ' '.join(f'{title}: {said}' for net,title in dict(mlp='One hidden layer', cnn='The convolutional network').items() if (said := loss_answer(records, net)))
+    return text, {title:loss_table(records, net).rename_axis('loss') for net,title in dict(mlp='One hidden layer of 500 units', cnn='A small convolutional network').items()}, []
 
 def _starts_part(records, out):
     "What a pretrained body is worth where labels are wrong"
     few, whole = starts_table(records, few=True), starts_table(records)
-    pics = [picture([lambda ax: plot_learning(records, ax)], 'The estimate from held-out given labels, mean over seeds.', (6.4,3.4))] if len(whole) else []
+    pics = [picture([partial(plot_learning, records), partial(plot_learning, records, low=90)], 'The estimate from held-out given labels, mean over seeds: all of it, and from 90 % on.', (6.4,3.4))] if len(whole) else []
+    if len(few): pics.append(picture([partial(plot_gains, records)], 'What a start is worth with the complementary loss, by number of images.', (6.4,3.4)))
     return starts_answer(records), {'All images':whole.rename_axis(''), 'Few images':few.rename_axis('')}, pics
 
 
@@ -316,8 +319,7 @@ TEMPLATES['q3.html'] = '''
 {% if f.labels.uniformity is not none %}The wrong ones {{ 'show no departure from an even spread over the other classes' if f.labels.uniformity > 0.05 else 'are not spread evenly over the other classes' }} (p = {{ f.labels.uniformity|number }}){% if f.labels.order is not none %}
 and {{ 'do not follow' if f.labels.order > 0.05 else 'do follow' }} the order of the files (p = {{ f.labels.order|number }}){% endif %}.{% endif %}
 {% if f.labels.pixel is not none %}The pictures differ from their originals by {{ f.labels.pixel|number }} of 255 per pixel on average.{% endif %}</p>{% endif %}
-{% if f.audit %}<p>Asked what kind of labels these are, without being told what the files show, <code>diagnose</code> says <b>{{ f.audit.kind|replace('_', ' ') }}</b>{% if f.audit.confidence is not none %} (in {{ '%.0f'|format(100*f.audit.confidence) }} % of random halves){% endif %}, with {{ '%.2f'|format(100*f.audit.share_right) }} % right
-({{ '%.2f'|format(100*f.audit.share_right_low) }} to {{ '%.2f'|format(100*f.audit.share_right_high) }}; counted: {{ '%.2f'|format(100*f.audit.true_share_right) }}), no entry of the matrix off by more than {{ '%.3f'|format(f.audit.matrix_error) }}, and the labels that it recovers are {{ '%.2f'|format(100*f.audit.recovered) }} % right.</p>{% endif %}
+{% if f.audit %}<p>{{ f.audit|replace('`', '') }}</p>{% endif %}
 {% if f.start %}<p>Starting the complementary loss from the Q1 network instead of at random changes accuracy by {{ f.start }}: {{ f.finding }}.</p>{% endif %}
 {{ p.caution(f.seeds) }}{{ p.notes(q3.notes) }}{{ p.tables(q3.tables) }}{{ p.pictures(q3.pictures) }}
 '''

@@ -9,6 +9,7 @@ __all__ = ['RATES', 'CASES', 'UNSEEN', 'FIRST', 'IMAGES', 'STEPS', 'spoil', 'run
 import time
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -92,9 +93,8 @@ def by_cleanlab(
     q:np.ndarray, # float [N, C], chances of given labels for images that were not trained on
     given:np.ndarray # int [N]
 )->dict: # `share_right`, `transition`
-    "The share of right labels and the matrix as confident learning estimates them; raises `InputError` where cleanlab is not installed"
-    try: from cleanlab import count
-    except ImportError: raise InputError('cleanlab is not installed, and this comparison needs it; `pip install cleanlab`') from None
+    "The share of right labels and the matrix as confident learning estimates them"
+    from cleanlab import count
     joint = count.estimate_joint(given, q) # rows given, columns true
     return dict(share_right=float(np.trace(joint)), transition=(joint/joint.sum(0).clip(min=1e-12)).T.tolist())
 
@@ -108,7 +108,8 @@ def run_verdicts(
     workers:int=0, # as for `in_processes`
     fresh:bool=False # run even what is there
 )->list: # records
-    "Every kind at every rate, on every set of images"
+    "Every kind at every rate, on every set of images; raises `InputError` where cleanlab is not installed"
+    if find_spec('cleanlab') is None: raise InputError('cleanlab is not installed, and this comparison needs it; `pip install cleanlab`') # before hours of training
     if unknown := set(only or ()) - set(IMAGES): raise InputError(f"images '{min(unknown)}' are not known; choose from {', '.join(IMAGES)}")
     return list(in_processes([partial(run_verdict, images, kind, rate, where, out, seed, profile, fresh)
                               for seed in range(FIRST, FIRST + (1 if profile == 'smoke' else seeds)) for images in IMAGES if not only or images in only for kind, rate in CASES+UNSEEN], workers))
