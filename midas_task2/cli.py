@@ -365,7 +365,8 @@ def diagnose(
     **kwargs
 ):
     "What is wrong with the labels of a folder: how many are right, where the others go, which loss to use; no clean label needed"
-    d = _audit(path, **kwargs)[0].diagnosis
+    audit = _audit(path, **kwargs)[0]
+    d = audit.diagnosis | dict(recovered_transition=None if audit.diagnosis['kind'] == 'random' else audit.table.round(5).tolist())
     _show(d, json, _diagnosis_text(d))
     return d
 
@@ -373,7 +374,7 @@ def diagnose(
 def relabel(
     path:Param('a zip, tar or folder of class folders', str, opt=False), # a zip, tar or folder of class folders
     out:Param('the CSV file to write: file, given, recovered, confidence', str, required=True)='', # the CSV file to write
-    longer:bool=False, # complementary labels only: two networks more, one after the other, trained for long; of 2,400 images and more they also learn from what they make of the labels; much better; minutes to an hour
+    longer:bool=False, # complementary labels only: two networks more, one after the other, trained for long; of about 8,000 images and more they also learn from what they make of the labels; much better; minutes to an hour
     json:bool=False, # print JSON
     **kwargs
 ):

@@ -580,7 +580,7 @@ def _labelled_idx(files, vocab, rendering):
     return ImageSet(rendered(x, rendering), y.astype(np.int64), list(vocab), 'IDX test pair')
 
 def rendered(
-    images:np.ndarray, # uint8 [N, H, W], light on dark or dark on light
+    images:np.ndarray, # uint8 [N, H, W], light on dark; of other sizes than 28x28 dark on light, too
     rendering:str # a name in `RENDERINGS`
 )->np.ndarray: # uint8, of the rendering's shape; 28x28 is `mnist_style` as it is
     "Images in memory, seen through a rendering, as a network that was trained with it needs them"
@@ -601,7 +601,7 @@ def own_vocab(
 # %% ../nbs/04_datasets.ipynb #627c1870
 ROLES = dict(drawings='trainPart1', mnist_train='mnist', mnist_test='mnist', task3='mnistTask3') # role -> source
 
-RENDER_VERSION = 3 # raise it when a rendering or reader changes, so that old cache entries are not used
+RENDER_VERSION = 4 # raise it when a rendering or reader changes, so that old cache entries are not used
 
 def resolve_data(
     data:str='auto', # 'auto', 'embedded', a folder that holds the sources, or (for `drawings` alone) your own class folders

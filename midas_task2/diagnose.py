@@ -302,7 +302,9 @@ def _arrays(probs, given, reference):
     return q, given.astype(np.int64), reference.argmax(1) if reference is not None and reference.ndim == 2 else reference
 
 def _evidence(q, given, reference):
-    "The numbers behind the verdict"
+    "The numbers behind the verdict: how often the likeliest and the least likely class, and what the reference reads, meet the label, with a 95 % interval (Wilson's); and how unsure the network is, the entropy of its answers as a share of log C"
     C, picks = q.shape[1], dict(peak=q.argmax(1), hole=q.argmin(1), **({} if reference is None else dict(reference=reference)))
     res = {n:agreement_z(p, given, C) for n,p in picks.items()}
-    return {n:dict(a, nats=class_information(a['agreement'], a['chance'])) for n,a in res.items()}
+    ends = {n:dict(zip(('low','high'), share_interval(round(a['agreement']*len(given)), len(given)))) for n,a in res.items()}
+    unsure = float(-(q*np.log(q.clip(1e-12))).sum(1).mean()/np.log(C))
+    return {n:dict(a, **ends[n], nats=class_information(a['agreement'], a['chance'])) for n,a in res.items()} | dict(entropy=unsure)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['AUDIT', 'CONFIG', 'METHODS', 'PROFILES', 'SMALL', 'STARTS', 'PARENTS', 'LEVELS', 'run_labels', 'show_folders',
-           'show_difference', 'run_audit', 'show_recovered', 'q3_config', 'labelled_by', 'estimate', 'run_method',
-           'run_argmin', 'run_q3']
+           'show_difference', 'run_audit', 'show_recovered', 'q3_config', 'labelled_by', 'estimate', 'argmin_estimate',
+           'run_method', 'run_argmin', 'run_q3']
 
 # %% ../nbs/32_q3.ipynb #1efe8f57
 import time
@@ -18,7 +18,7 @@ from fastai.metrics import accuracy
 
 from .audit import RECIPE, audit_labels, last_teacher, recover_calibrated, reference_reads
 from .checkpoint import load_checkpoint, load_start
-from .core import InputError, Record, find_network, run_once, save_figure, work_folder
+from .core import InputError, Record, find_network, load_records, run_once, save_figure, work_folder
 from .datasets import ImageSet, balanced_subset, load_set, rendered, stratified_split
 from .embed import plot_map, tsne
 from .evaluate import add_scores, predict_probs, predict_views, time_to, train_recorded
@@ -41,10 +41,10 @@ def run_labels(
     def work(rec):
         true, given = mnist.targets[task3.ids], task3.targets
         counts = transition_matrix(true, given, len(task3.vocab), normalise=False)
-        wrong, order = uniformity_test(counts), order_independence(given)
+        wrong, order, errors = uniformity_test(counts), order_independence(given), order_independence((given-true) % len(task3.vocab))
         diff = np.abs(task3.images.astype(int) - mnist.images[task3.ids])
         rec.metrics.update(n=len(task3), right=int(np.trace(counts)), right_share=float(np.trace(counts)/len(task3)), right_per_class=np.diag(counts).astype(int),
-                           uniformity_p=wrong['p'], order_p=order['p'], pixel_difference=float(diff.mean()), pixel_difference_max=int(diff.max()))
+                           uniformity_p=wrong['p'], order_p=order['p'], error_order_p=errors['p'], pixel_difference=float(diff.mean()), pixel_difference_max=int(diff.max()))
         rec.tables.update(vocab=list(task3.vocab), given_true=counts.astype(int), folder_counts=np.bincount(given, minlength=len(task3.vocab)))
         stem = f'q3-labels-{rec.kind}-{rec.profile}'
         rec.figures['Pictures per folder'] = save_figure(show_folders(task3), out, f'{stem}-folders')
@@ -170,6 +170,10 @@ def estimate(pred, given)->float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
     return 1 - (pred.shape[1]-1) * accuracy(pred, given)
 
+def argmin_estimate(pred, given)->float:
+    "`estimate` where the least likely class is the answer"
+    return estimate(-pred, given)
+
 # %% ../nbs/32_q3.ipynb #46bad08d
 def run_method(
     method:str, # a key of `METHODS`
@@ -192,15 +196,14 @@ def run_method(
     rec = Record('q3', name or f'{method}-{start}', config, data, seed, where['kind'], profile)
 
     def work(rec):
-        shared = dict(body=body, metrics=estimate, device=device)
+        shared = dict(body=body, metrics=[estimate, argmin_estimate] if method == 'plain' else estimate, device=device)
         teacher = _teacher(rec, train, valid, test, out, **shared) if 'teacher' in config else None
         seen, how = (teacher.lesson, teacher.how) if teacher else (train, dict(loss=get_loss(config['loss'])))
         before = sum(t.rows[-1]['seconds'] for t in teacher.before) if teacher else 0.
         learn, spec = train_recorded(rec, seen, valid, out, 'mnist_style', keep=keep, spent=before, **how, **shared)
         rec.metrics['uses_clean_labels'] = method == 'oracle'
         if method == 'scl_nl' and 'loss' not in changes: rec.metrics['recovered'] = _right(_recovered(learn.model, spec, train, device), train, where)
-        points = [dict(images=h['epoch']*len(train), seconds=h['seconds'], accuracy=h['estimate']) for h in rec.history]
-        if not teacher: rec.metrics.update({f'to_{round(100*l)}':time_to(points, l, len(train)) for l in LEVELS}) # a recipe's last network has learned from others
+        if not teacher: rec.metrics.update(_reached(rec.history, len(train))) # a recipe's last network has learned from others
         _score(rec, learn.model, spec, valid, test, device=device)
         if teacher:
             rec.tables['teachers'] = [dict(r, network=k+1) for k,t in enumerate([*teacher.before, teacher]) for r in t.rows]
@@ -214,6 +217,11 @@ def _teacher(rec, train, valid, test, out, device=None, **kwargs):
 
 # %% ../nbs/32_q3.ipynb #eda73923
 LEVELS = .9, .95, .98 # accuracy, as estimated from held-out given labels
+
+def _reached(history, n):
+    "When the estimate came to each level; `n` images in an epoch"
+    points = [dict(images=h['epoch']*n, seconds=h['seconds'], accuracy=h['estimate']) for h in history]
+    return {f'to_{round(100*l)}':time_to(points, l, n) for l in LEVELS}
 
 def _right(probs, train, where):
     "Share of the training images whose class is the most likely one; the true labels are counted, not learned from"
@@ -242,9 +250,15 @@ def run_argmin(
 )->Record:
     "Read the plainly trained network the other way round: the least likely class"
     model, spec = load_checkpoint(find_network(out, question='q3', name=f'plain-{start}', seed=seed, kind=where['kind'], profile=profile))
-    _, valid, test, data = _parts(where, out, spec.card, 'plain', seed, profile)
+    train, valid, test, data = _parts(where, out, spec.card, 'plain', seed, profile)
     rec = Record('q3', f'argmin-{start}', dict(network=spec.record, weights=spec.sha256), data, seed, where['kind'], profile, metrics=dict(uses_clean_labels=False))
-    return run_once(rec, out, lambda r: _score(r, model, spec, valid, test, argmin_probs), fresh)
+    epochs = next((r.history for r in load_records(out, question='q3', name=f'plain-{start}') if r.id == spec.record), [])
+
+    def work(rec):
+        rec.history = [dict(epoch=h['epoch'], estimate=h['argmin_estimate'], seconds=h['seconds']) for h in epochs if 'argmin_estimate' in h]
+        rec.metrics.update(_reached(rec.history, len(train)))
+        _score(rec, model, spec, valid, test, argmin_probs)
+    return run_once(rec, out, work, fresh)
 
 def run_q3(
     where:dict, # from `resolve_data`

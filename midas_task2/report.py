@@ -209,8 +209,9 @@ def _starts_part(records, out):
     "What a pretrained body is worth where labels are wrong"
     few, whole = starts_table(records, few=True), starts_table(records)
     pics = [picture([partial(plot_learning, records), partial(plot_learning, records, low=90)], 'The estimate from held-out given labels, mean over seeds: all of it, and from 90 % on.', (6.4,3.4))] if len(whole) else []
+    if taught_groups(records): pics.append(picture([partial(plot_recipe, records)], "What the average of the recipe's network reads of MNIST's test files, mean over seeds.", (6.4,3.4)))
     if len(few): pics.append(picture([partial(plot_gains, records)], 'What a start is worth with the complementary loss, by number of images.', (6.4,3.4)))
-    return starts_answer(records), {'All images':whole.rename_axis(''), 'Few images':few.rename_axis('')}, pics
+    return ' '.join(filter(None, [starts_answer(records), recipe_answer(records)])), {'All images':whole.rename_axis(''), 'Few images':few.rename_axis('')}, pics
 
 
 # %% ../nbs/40_report.ipynb #8938812a
