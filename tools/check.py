@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 LIB = 'midas_task2'
 NUMBERED = re.compile(r'(\d+)_\w+')
-TEST_LIMIT = 12*60 # seconds; the tests of all notebooks together are meant to take under five minutes
+TEST_LIMIT = 35*60 # seconds; the tests of all notebooks together are meant to take under ten minutes, and took over twelve on a slow machine without bfloat16
 HELP_LIMIT = 1. # seconds
 
 # nbdev_export does nothing under IN_TEST; one thread a worker, since the workers share the cores.
