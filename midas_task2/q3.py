@@ -252,9 +252,9 @@ def run_argmin(
     model, spec = load_checkpoint(find_network(out, question='q3', name=f'plain-{start}', seed=seed, kind=where['kind'], profile=profile))
     train, valid, test, data = _parts(where, out, spec.card, 'plain', seed, profile)
     rec = Record('q3', f'argmin-{start}', dict(network=spec.record, weights=spec.sha256), data, seed, where['kind'], profile, metrics=dict(uses_clean_labels=False))
-    epochs = next((r.history for r in load_records(out, question='q3', name=f'plain-{start}') if r.id == spec.record), [])
 
     def work(rec):
+        epochs = next((r.history for r in load_records(out, question='q3', name=f'plain-{start}') if r.id == spec.record), [])
         rec.history = [dict(epoch=h['epoch'], estimate=h['argmin_estimate'], seconds=h['seconds']) for h in epochs if 'argmin_estimate' in h]
         rec.metrics.update(_reached(rec.history, len(train)))
         _score(rec, model, spec, valid, test, argmin_probs)
