@@ -13,113 +13,158 @@ from pathlib import Path
 from .core import InputError, atomic_path, one_line
 
 # %% ../nbs/01_archives.ipynb #3fa5dc21
-MEMBER_LIMIT = 256*2**20 # bytes; the largest file of ours is 47 MB
-MEMBER_COUNT = 500_000 # files; our largest source has 60,000
-TOTAL_LIMIT = 4*2**30 # bytes an archive may unpack to
-BOMB = 200, 64*2**20 # times its own size that an archive may unpack to, once that is more than so many bytes
-HEADER_LIMIT = 2**16 # bytes that describe one file of a tar
+MEMBER_LIMIT = 256 * 2**20  # bytes; the largest file of ours is 47 MB
+MEMBER_COUNT = 500_000  # files; our largest source has 60,000
+TOTAL_LIMIT = 4 * 2**30  # bytes an archive may unpack to
+BOMB = 200, 64 * 2**20  # times its own size that an archive may unpack to, once that is more than so many bytes
+HEADER_LIMIT = 2**16  # bytes that describe one file of a tar
 AGAIN = 'download it again'
 ARCHIVES = ('.zip', '.tar', '.tgz', '.tar.gz', '.tbz2', '.tar.bz2', '.txz', '.tar.xz')
 
+
 class _Refused(ValueError):
     "Why an archive is not opened, and what to do; `Members` adds its name"
-    def __init__(self, what, remedy=AGAIN): super().__init__(f'{what}; {remedy}')
 
+    def __init__(self, what, remedy=AGAIN):
+        super().__init__(f'{what}; {remedy}')
+
+# %% ../nbs/01_archives.ipynb #ee91e263
 def _few(items):
     "The `items` one by one, refused once they are too many"
-    for n,x in enumerate(items):
-        if n >= MEMBER_COUNT: raise _Refused(f'more than {MEMBER_COUNT:,} files inside')
+    for n, x in enumerate(items):
+        if n >= MEMBER_COUNT:
+            raise _Refused(f'more than {MEMBER_COUNT:,} files inside')
         yield x
 
 # %% ../nbs/01_archives.ipynb #658f49d8
 _LITTER = '__MACOSX', 'Icon\r'
-_CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]') # also line breaks and the marks that reverse text
+_CONTROL = re.compile(
+    r'[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]'
+)  # also line breaks and the marks that reverse text
 
+# %% ../nbs/01_archives.ipynb #58f8de93
 def _clean_name(name, control=False):
     "`name` as a relative posix path; refused when it leads elsewhere, None when it is only an operating system's litter"
     path = name.replace('\\', '/')
     parts = [p for p in path.split('/') if p not in ('', '.')]
     astray = path.startswith('/') or re.match('[A-Za-z]:', path) or '..' in parts
-    if not astray and any(p.startswith('.') or p in _LITTER for p in parts): return None
-    if astray or len(name) > 4096 or not control and _CONTROL.search(name): raise _Refused(f'unsafe name {name[:99]!r} inside')
+    if not astray and any(p.startswith('.') or p in _LITTER for p in parts):
+        return None
+    if astray or len(name) > 4096 or not control and _CONTROL.search(name):
+        raise _Refused(f'unsafe name {name[:99]!r} inside')
     return '/'.join(parts)
 
 # %% ../nbs/01_archives.ipynb #e86ceebf
 class _ZipFile(io.FileIO):
     "A zip on disk, refused before anything is made of a table that is too long"
+
     def read(self, n=-1):
-        if n > MEMBER_LIMIT: raise _Refused('its sizes cannot be true')
+        if n > MEMBER_LIMIT:
+            raise _Refused('its sizes cannot be true')
         data = super().read(n)
-        if data.count(b'PK\1\2') > MEMBER_COUNT: raise _Refused(f'more than {MEMBER_COUNT:,} files inside')
+        if data.count(b'PK\1\2') > MEMBER_COUNT:
+            raise _Refused(f'more than {MEMBER_COUNT:,} files inside')
         return data
 
+# %% ../nbs/01_archives.ipynb #f4610cd7
 def _zip_problem(i):
-    if i.flag_bits & 1: return 'is encrypted'
-    if stat.S_IFMT(i.external_attr >> 16) not in (0, stat.S_IFREG): return 'is a link or a device'
-    if i.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED): return 'is packed in a way that few can read' # the others know no bound
+    if i.flag_bits & 1:
+        return 'is encrypted'
+    if stat.S_IFMT(i.external_attr >> 16) not in (0, stat.S_IFREG):
+        return 'is a link or a device'
+    if i.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return 'is packed in a way that few can read'  # the others know no bound
 
+# %% ../nbs/01_archives.ipynb #0ee6fd26
 def _open_zip(path, stack):
     z = stack.enter_context(zipfile.ZipFile(stack.enter_context(_ZipFile(path))))
     infos = [i for i in z.infolist() if not i.filename.endswith('/')]
-    spans = sorted((i.header_offset, i.header_offset+30+i.compress_size) for i in infos) # 30: the header before each
-    if any(a[1] > b[0] for a,b in zip([(0,0), *spans], spans)): raise _Refused('files inside share the same bytes')
+    spans = sorted(
+        (i.header_offset, i.header_offset + 30 + i.compress_size) for i in infos
+    )  # 30: the header before each
+    if any(a[1] > b[0] for a, b in zip([(0, 0), *spans], spans)):
+        raise _Refused('files inside share the same bytes')
+
     def read(i):
-        with z.open(i) as f: return _exactly(f.read(i.file_size+1), i.file_size)
+        with z.open(i) as f:
+            return _exactly(f.read(i.file_size + 1), i.file_size)
+
     return [(i.orig_filename, i.file_size, _zip_problem(i), i) for i in infos], read
 
+# %% ../nbs/01_archives.ipynb #217a950c
 def _exactly(data, n):
-    if len(data) != n: raise EOFError(f'not the {n:,} bytes it should have')
+    if len(data) != n:
+        raise EOFError(f'not the {n:,} bytes it should have')
     return data
 
 # %% ../nbs/01_archives.ipynb #8a5823e5
 class _Headers:
     "A tar while `tarfile` looks for the next file: so many bytes of headers and no more"
-    def __init__(self, f): self.f, self.left = f, HEADER_LIMIT
-    def __getattr__(self, name): return getattr(self.f, name)
+
+    def __init__(self, f):
+        self.f, self.left = f, HEADER_LIMIT
+
+    def __getattr__(self, name):
+        return getattr(self.f, name)
+
     def read(self, n=-1):
         self.left -= n
-        if n < 0 or self.left < 0: raise _Refused('holds a header without end')
+        if n < 0 or self.left < 0:
+            raise _Refused('holds a header without end')
         data = self.f.read(n)
-        if n > 512 and re.search(rb'\d{256}', data): raise _Refused('holds a header that makes no sense') # hours in Python's CVE-2024-6232
+        if n > 512 and re.search(rb'\d{256}', data):
+            raise _Refused('holds a header that makes no sense')  # hours in Python's CVE-2024-6232
         return data
 
+# %% ../nbs/01_archives.ipynb #254bdb9d
 def _tar_entries(f):
     head = _Headers(f)
     with tarfile.open(fileobj=head, mode='r:') as t:
         for i in _few(iter(t.next, None)):
-            if i.size < 0: raise _Refused('holds a file of negative size')
+            if i.size < 0:
+                raise _Refused('holds a file of negative size')
             bad = None if i.isreg() and not i.issparse() else 'is a link, a device or sparse'
-            if not i.isdir(): yield i.name, i.size, bad, (i.offset_data, i.size)
-            t.members.clear() # `tarfile` would keep every header
+            if not i.isdir():
+                yield i.name, i.size, bad, (i.offset_data, i.size)
+            t.members.clear()  # `tarfile` would keep every header
             head.left = HEADER_LIMIT
         f.seek(t.offset)
-        if f.read(512).strip(b'\0'): raise _Refused('damaged in the middle') # `tarfile` takes any nonsense for the end
+        if f.read(512).strip(b'\0'):
+            raise _Refused('damaged in the middle')  # `tarfile` takes any nonsense for the end
 
+# %% ../nbs/01_archives.ipynb #42412b26
 def _open_tar(path, stack):
     f = stack.enter_context(_seekable(path))
+
     def read(key):
         f.seek(key[0])
         return _exactly(f.read(key[1]), key[1])
+
     return _tar_entries(f), read
 
 # %% ../nbs/01_archives.ipynb #ddc75ec2
-_OPENERS = {b'\x1f\x8b':gzip.open, b'BZh':bz2.open, b'\xfd7zXZ':lzma.open}
+_OPENERS = {b'\x1f\x8b': gzip.open, b'BZh': bz2.open, b'\xfd7zXZ': lzma.open}
+
 
 def _most(path):
     "How many bytes the archive at `path` may unpack to"
     times, always = BOMB
-    return min(TOTAL_LIMIT, max(always, times*os.path.getsize(path)))
+    return min(TOTAL_LIMIT, max(always, times * os.path.getsize(path)))
 
+# %% ../nbs/01_archives.ipynb #a11fdf34
 def _seekable(path):
     "The tar at `path` as an uncompressed file object"
-    with open(path, 'rb') as f: head = f.read(6)
-    opener = next((o for magic,o in _OPENERS.items() if head.startswith(magic)), None)
-    if not opener: return open(path, 'rb')
+    with open(path, 'rb') as f:
+        head = f.read(6)
+    opener = next((o for magic, o in _OPENERS.items() if head.startswith(magic)), None)
+    if not opener:
+        return open(path, 'rb')
     with opener(path) as f, ExitStack() as stack:
         tmp, most = stack.enter_context(tempfile.TemporaryFile()), _most(path)
         while chunk := f.read(2**20):
             tmp.write(chunk)
-            if tmp.tell() > most: raise _Refused(f'unpacks to more than {most>>20:,} MiB, which no archive of ours does')
+            if tmp.tell() > most:
+                raise _Refused(f'unpacks to more than {most >> 20:,} MiB, which no archive of ours does')
         tmp.seek(0)
         stack.pop_all()
     return tmp
@@ -128,41 +173,68 @@ def _seekable(path):
 def _in_folder(full, root):
     "Bytes of the file at `full`, and what is wrong with it"
     st = os.lstat(full)
-    if stat.S_ISLNK(st.st_mode) and os.path.realpath(full).startswith(os.path.join(root, '')) and os.path.exists(full): st = os.stat(full)
+    if stat.S_ISLNK(st.st_mode) and os.path.realpath(full).startswith(os.path.join(root, '')) and os.path.exists(full):
+        st = os.stat(full)
     return st.st_size, None if stat.S_ISREG(st.st_mode) else 'is a link or a device'
 
+# %% ../nbs/01_archives.ipynb #24481830
 def _open_folder(path, stack):
     root = os.path.realpath(path)
-    def failed(e): raise e
+
+    def failed(e):
+        raise e
+
     def entries():
-        for d,dirs,files in os.walk(path, onerror=failed):
+        for d, dirs, files in os.walk(path, onerror=failed):
             dirs[:] = [x for x in dirs if not x.startswith('.')]
             for f in files + [x for x in dirs if os.path.islink(os.path.join(d, x))]:
                 full = os.path.join(d, f)
                 yield os.path.relpath(full, path), *_in_folder(full, root), full
+
     return entries(), _read_file
 
+# %% ../nbs/01_archives.ipynb #44b47d73
 def _read_file(path):
     "One file at a time is open, and none too large for memory"
-    if os.path.getsize(path) > MEMBER_LIMIT: raise ValueError('larger than any file of ours')
+    if os.path.getsize(path) > MEMBER_LIMIT:
+        raise ValueError('larger than any file of ours')
     return Path(path).read_bytes()
 
+# %% ../nbs/01_archives.ipynb #31e22e23
 def _open_any(path, stack):
     "Entries and reader for whatever `path` is"
-    if os.path.isdir(path): return _open_folder(path, stack)
+    if os.path.isdir(path):
+        return _open_folder(path, stack)
     if not os.path.isfile(path):
-        raise _Refused('a device' if os.path.exists(path) else 'no such file or folder', 'give a zip, a tar or a folder')
-    with open(path, 'rb') as f: head = f.read(4)
+        raise _Refused(
+            'a device' if os.path.exists(path) else 'no such file or folder', 'give a zip, a tar or a folder'
+        )
+    with open(path, 'rb') as f:
+        head = f.read(4)
     return (_open_zip if head in (b'PK\3\4', b'PK\5\6') else _open_tar)(path, stack)
 
 # %% ../nbs/01_archives.ipynb #cb2a6f9e
-_BROKEN = (OSError, EOFError, RuntimeError, ValueError, OverflowError, IndexError, struct.error,
-           zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError)
+_BROKEN = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    IndexError,
+    struct.error,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+)
 
+# %% ../nbs/01_archives.ipynb #82f8e4f2
 class Members:
     "The files of a zip, a tar or a folder; a context manager, safe to share between threads"
-    def __init__(self,
-        path:Path|str # raises `InputError` when it is missing, empty, truncated or unsafe
+
+    def __init__(
+        self,
+        path: Path | str,  # raises `InputError` when it is missing, empty, truncated or unsafe
     ):
         self.path, self._lock, self._stack = Path(path), threading.Lock(), ExitStack()
         try:
@@ -174,68 +246,96 @@ class Members:
 
     def _checked(self, entries):
         "name -> key of all that is safe and not litter"
-        keys, total, local = {}, 0, os.path.isdir(self.path) # the user's own folder may hold odd names
+        keys, total, local = {}, 0, os.path.isdir(self.path)  # the user's own folder may hold odd names
         most = None if local else _most(self.path)
-        for name,size,problem,key in _few(entries):
-            if not (clean := _clean_name(name, control=local)): continue
-            if problem: raise _Refused(f'{clean!r} inside {problem}', 'replace it by the file itself')
-            if clean in keys: raise _Refused(f'two files named {clean!r} inside')
+        for name, size, problem, key in _few(entries):
+            if not (clean := _clean_name(name, control=local)):
+                continue
+            if problem:
+                raise _Refused(f'{clean!r} inside {problem}', 'replace it by the file itself')
+            if clean in keys:
+                raise _Refused(f'two files named {clean!r} inside')
             total += size
-            if most and (size > MEMBER_LIMIT or total > most): raise _Refused(f'{clean!r} inside unpacks to more than any file of ours')
+            if most and (size > MEMBER_LIMIT or total > most):
+                raise _Refused(f'{clean!r} inside unpacks to more than any file of ours')
             keys[clean] = key
-        if not keys: raise _Refused('empty, no file inside')
+        if not keys:
+            raise _Refused('empty, no file inside')
         return keys
 
     @property
-    def names(self)->list[str]:
+    def names(self) -> list[str]:
         "Relative posix paths, in order"
         return sorted(self._keys)
 
-    def read(self,
-        name:str # one of `names`
-    )->bytes: # raises `InputError` when it cannot be read
+    def read(
+        self,
+        name: str,  # one of `names`
+    ) -> bytes:  # raises `InputError` when it cannot be read
         "The content of one file"
         try:
-            with self._lock: return self._read(self._keys[name])
-        except _BROKEN as e: raise InputError(_damaged(self.path, name, e)) from None
+            with self._lock:
+                return self._read(self._keys[name])
+        except _BROKEN as e:
+            raise InputError(_damaged(self.path, name, e)) from None
 
-    def read_plain(self,
-        name:str # one of `names`
-    )->bytes: # raises `InputError` as `read` does
+    def read_plain(
+        self,
+        name: str,  # one of `names`
+    ) -> bytes:  # raises `InputError` as `read` does
         "The content of one file, unpacked when it is gzipped"
         data = self.read(name)
-        if data[:2] != b'\x1f\x8b': return data
+        if data[:2] != b'\x1f\x8b':
+            return data
         try:
-            with gzip.open(io.BytesIO(data)) as f: out = f.read(MEMBER_LIMIT+1)
-        except _BROKEN as e: raise InputError(_damaged(self.path, name, e)) from None
-        if len(out) > MEMBER_LIMIT: raise InputError(f'{one_line(self.path)}: {name!r} inside unpacks to more than any file of ours; {AGAIN}')
+            with gzip.open(io.BytesIO(data)) as f:
+                out = f.read(MEMBER_LIMIT + 1)
+        except _BROKEN as e:
+            raise InputError(_damaged(self.path, name, e)) from None
+        if len(out) > MEMBER_LIMIT:
+            raise InputError(f'{one_line(self.path)}: {name!r} inside unpacks to more than any file of ours; {AGAIN}')
         return out
 
-    def close(self): self._stack.close()
-    def __enter__(self): return self
-    def __exit__(self, *args): self.close()
+    def close(self):
+        self._stack.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        self.close()
 
 # %% ../nbs/01_archives.ipynb #6bb4ce09
 def _short(e):
     "An exception on one short line"
     return one_line(' '.join((str(e) or type(e).__name__).split()))[:120]
 
+
 def _why_not(e, path):
     "What an exception says about the archive or folder at `path`, and what to do"
-    if isinstance(e, _Refused): return str(e)
-    if os.path.isdir(path) or isinstance(e, PermissionError): return f'cannot be opened ({_short(e)}); make it readable'
-    if isinstance(e, OSError) and e.errno == errno.ENOSPC: return f'no room to unpack it in {tempfile.gettempdir()}; make some, or set TMPDIR'
+    if isinstance(e, _Refused):
+        return str(e)
+    if os.path.isdir(path) or isinstance(e, PermissionError):
+        return f'cannot be opened ({_short(e)}); make it readable'
+    if isinstance(e, OSError) and e.errno == errno.ENOSPC:
+        return f'no room to unpack it in {tempfile.gettempdir()}; make some, or set TMPDIR'
     return f'truncated, or not a zip or tar; {AGAIN}'
 
-def _damaged(path, name, e): return f'{one_line(path)}: {name!r} inside is damaged ({_short(e)}); {AGAIN}'
+# %% ../nbs/01_archives.ipynb #d2cf1dd3
+def _damaged(path, name, e):
+    return f'{one_line(path)}: {name!r} inside is damaged ({_short(e)}); {AGAIN}'
 
 # %% ../nbs/01_archives.ipynb #b862d0d6
 def write_zip(
-    path:Path|str, # the zip to make
-    files # pairs of a name and its bytes
-)->Path: # `path`
+    path: Path | str,  # the zip to make
+    files,  # pairs of a name and its bytes
+) -> Path:  # `path`
     "Pack `files`, atomically"
     with atomic_path(path) as tmp, zipfile.ZipFile(tmp, 'w') as z:
         for name, data in files:
-            z.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_STORED if name.endswith(('.png', '.jpg')) else zipfile.ZIP_DEFLATED)
+            z.writestr(
+                zipfile.ZipInfo(name),
+                data,
+                zipfile.ZIP_STORED if name.endswith(('.png', '.jpg')) else zipfile.ZIP_DEFLATED,
+            )
     return Path(path)

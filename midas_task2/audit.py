@@ -26,7 +26,17 @@ from torch import nn
 from .archives import Members
 from .checkpoint import Spec, load_checkpoint
 from .core import InputError, write_text
-from .datasets import ImageSet, content, decode, idx_pair, labelled_files, own_vocab, read_labelled, stratified_folds, stratified_split
+from midas_task2.datasets import (
+    ImageSet,
+    content,
+    decode,
+    idx_pair,
+    labelled_files,
+    own_vocab,
+    read_labelled,
+    stratified_folds,
+    stratified_split,
+)
 from .diagnose import HALF, STRICTER, class_information, diagnose_labels, label_shares, latent_counts, settle
 from .evaluate import changed_copies, predict_probs, predict_views
 from .glyphs import transition
@@ -35,123 +45,164 @@ from .losses import get_loss, posterior
 from .noise import agreement_z, surely_right, surely_right_at, transition_matrix
 
 # %% ../nbs/26_audit.ipynb #90e8a868
-AUGMENT = dict(rotate=10, shear=.1, scale=.1, shift=.07, stroke=.2) # mild, and good for anything that is not mirrored
-STRONG = dict(rotate=15, shear=.2, scale=.15, shift=.1, elastic=.02, stroke=.4) # for whoever learns from what it says itself
-LEAST = .9 # of the held-out images a network must surely read right to be believed
-RECIPE = dict(augment=STRONG, networks=2, teacher={}) # what `self_train` has beside a plain training
+AUGMENT = dict(
+    rotate=10, shear=0.1, scale=0.1, shift=0.07, stroke=0.2
+)  # mild, and good for anything that is not mirrored
+STRONG = dict(
+    rotate=15, shear=0.2, scale=0.15, shift=0.1, elastic=0.02, stroke=0.4
+)  # for whoever learns from what it says itself
+LEAST = 0.9  # of the held-out images a network must surely read right to be believed
+RECIPE = dict(augment=STRONG, networks=2, teacher={})  # what `self_train` has beside a plain training
 
+# %% ../nbs/26_audit.ipynb #26479c50
 def small_config(
-    n:int, # images
-    steps:int # of training
-)->dict: # as for `train_learner`
+    n: int,  # images
+    steps: int,  # of training
+) -> dict:  # as for `train_learner`
     "A small network, in so many steps"
     bs = 128 if n > 10_000 else 32
-    return dict(model='lean', bs=bs, lr=1e-2 if bs == 128 else 4e-3, wd=.01, epochs=max(1, round(steps*bs/n)), augment=AUGMENT)
-
+    return dict(
+        model='lean',
+        bs=bs,
+        lr=1e-2 if bs == 128 else 4e-3,
+        wd=0.01,
+        epochs=max(1, round(steps * bs / n)),
+        augment=AUGMENT,
+    )
 
 # %% ../nbs/26_audit.ipynb #899aa654
 def cross_predict(
-    s:ImageSet, # with the labels in question
-    loss=None, # from `get_loss`; default: cross entropy
-    folds:int=2,
-    steps:int=500, # of each network's training
-    seed:int=0, # of folds, weights, batches
-    bodies=None, # networks whose bodies to start from, one per fold
-    device=None, # default: CUDA where there is one
-    title:str='', # shown with each epoch; empty: silent
-)->tuple: # float32 [N, C], chances of the classes for every image, by a small network that was not trained on it; int [N], the fold of each; and the networks
+    s: ImageSet,  # with the labels in question
+    loss=None,  # from `get_loss`; default: cross entropy
+    folds: int = 2,
+    steps: int = 500,  # of each network's training
+    seed: int = 0,  # of folds, weights, batches
+    bodies=None,  # networks whose bodies to start from, one per fold
+    device=None,  # default: CUDA where there is one
+    title: str = '',  # shown with each epoch; empty: silent
+) -> tuple:  # float32 [N, C], chances of the classes for every image, by a small network that was not trained on it; int [N], the fold of each; and the networks
     "One network for each fold, trained on the others in so many steps (cross-fitting); raises `InputError` when a class has fewer images than folds"
     probs, fold, nets = np.zeros((len(s), len(s.vocab)), np.float32), np.zeros(len(s), int), []
-    config = small_config(len(s)*(folds-1)//folds, steps)
+    config = small_config(len(s) * (folds - 1) // folds, steps)
     for k, (idxs, held) in enumerate(stratified_folds(s.targets, folds, seed)):
         train = s.subset(idxs)
-        net = train_learner(config, train, s.subset(held[:500]), seed, bodies[k] if bodies else None, loss, device=device, # the first of the fold are what each epoch's line is about
-                            title=title and f'{title}, network {k+1} of {folds}')[0].model
+        net = train_learner(
+            config,
+            train,
+            s.subset(held[:500]),
+            seed,
+            bodies[k] if bodies else None,
+            loss,
+            device=device,  # the first of the fold are what each epoch's line is about
+            title=title and f'{title}, network {k + 1} of {folds}',
+        )[0].model
         probs[held], fold[held] = predict_probs(net, _spec(config, s, train), s.images[held], device=device), k
         nets.append(net)
     return probs, fold, nets
 
+# %% ../nbs/26_audit.ipynb #ff9c49e6
 def _spec(config, s, train):
     "How the network of `config`, trained on `train`, is asked about images like those of `s`"
-    return Spec(config['model'], list(s.vocab), list(s.images.shape[1:]), *image_stats(train), args=config.get('model_args', {}))
+    return Spec(
+        config['model'], list(s.vocab), list(s.images.shape[1:]), *image_stats(train), args=config.get('model_args', {})
+    )
 
 # %% ../nbs/26_audit.ipynb #0f0d22aa
-FEW = 20_000 # images; up to so many, the linear witness is asked, and folds are four instead of two
+FEW = 20_000  # images; up to so many, the linear witness is asked, and folds are four instead of two
 
+# %% ../nbs/26_audit.ipynb #83175ca7
 def linear_predict(
-    s:ImageSet, # with the labels in question
-    folds:int=4,
-    seed:int=0 # of the folds
-)->np.ndarray: # float64 [N, C]
+    s: ImageSet,  # with the labels in question
+    folds: int = 4,
+    seed: int = 0,  # of the folds
+) -> np.ndarray:  # float64 [N, C]
     "As `cross_predict`, by logistic regression on 14x14 means (scikit-learn)"
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict
-    x = F.adaptive_avg_pool2d(torch.as_tensor(s.images)[:,None].float()/255, 14).flatten(1).numpy()
-    with warnings.catch_warnings(action='ignore'): # that it stopped early, on purpose
-        probs = cross_val_predict(LogisticRegression(C=.03, max_iter=60), x, s.targets, cv=stratified_folds(s.targets, folds, seed), method='predict_proba')
-    return probs # every class is in every fold, so the columns are the classes
 
+    x = F.adaptive_avg_pool2d(torch.as_tensor(s.images)[:, None].float() / 255, 14).flatten(1).numpy()
+    with warnings.catch_warnings(action='ignore'):  # that it stopped early, on purpose
+        probs = cross_val_predict(
+            LogisticRegression(C=0.03, max_iter=60),
+            x,
+            s.targets,
+            cv=stratified_folds(s.targets, folds, seed),
+            method='predict_proba',
+        )
+    return probs  # every class is in every fold, so the columns are the classes
+
+# %% ../nbs/26_audit.ipynb #66e0abf3
 def strongest(
-    witnesses, # probabilities [N, C] each
-    given:np.ndarray # int [N]
-)->int: # which of them
+    witnesses,  # probabilities [N, C] each
+    given: np.ndarray,  # int [N]
+) -> int:  # which of them
     "The witness whose most or least likely class tells most about the labels"
+
     def told(q):
         seen = [agreement_z(p, given, q.shape[1]) for p in (q.argmax(1), q.argmin(1))]
         return max(class_information(a['agreement'], a['chance']) for a in seen)
+
     return int(np.argmax([told(q) for q in witnesses]))
 
 # %% ../nbs/26_audit.ipynb #8465dc63
 def ask_witnesses(
-    s:ImageSet, # with the labels in question
-    steps:int=500, # of each network's training
-    seed:int=0, # of folds, weights, batches
-    device=None, # default: CUDA where there is one
-    title:str='' # shown with each epoch; empty: silent
-)->tuple: # float [N, C]; int [N], the fold of each image; and the networks, one per fold
+    s: ImageSet,  # with the labels in question
+    steps: int = 500,  # of each network's training
+    seed: int = 0,  # of folds, weights, batches
+    device=None,  # default: CUDA where there is one
+    title: str = '',  # shown with each epoch; empty: silent
+) -> tuple:  # float [N, C]; int [N], the fold of each image; and the networks, one per fold
     "What somebody who learned from the given labels says of images that were held out: a network, or where images are few a linear model if that sees more"
     C, folds = len(s.vocab), 2 if len(s) > FEW else 4
-    if C < 3 or np.bincount(s.targets, minlength=C).min() < folds: raise InputError(f'{s.name}: an audit needs 3 classes or more, and {folds} images of each; add images, or leave classes out')
+    if C < 3 or np.bincount(s.targets, minlength=C).min() < folds:
+        raise InputError(
+            f'{s.name}: an audit needs 3 classes or more, and {folds} images of each; add images, or leave classes out'
+        )
     q, fold, nets = cross_predict(s, None, folds, steps, seed, device=device, title=title)
-    if len(s) > FEW: return q, fold, nets
+    if len(s) > FEW:
+        return q, fold, nets
     both = [q, linear_predict(s, folds, seed)]
     return both[strongest(both, s.targets)], fold, nets
 
 # %% ../nbs/26_audit.ipynb #51ef04d7
 def recover(
-    probs:np.ndarray, # float [N, C], chances of the true classes by the image alone
-    given:np.ndarray, # int [N]
-    T:np.ndarray # float [C, C], P(given = column | true = row)
-)->np.ndarray: # float [N, C], rows sum to 1
+    probs: np.ndarray,  # float [N, C], chances of the true classes by the image alone
+    given: np.ndarray,  # int [N]
+    T: np.ndarray,  # float [C, C], P(given = column | true = row)
+) -> np.ndarray:  # float [N, C], rows sum to 1
     "Chances of the true classes by image and label together"
     logs = torch.as_tensor(np.log(np.clip(probs, 1e-9, None)))
-    T = np.clip(T, 1e-6, None) # nothing is impossible: the matrix was estimated
-    return posterior(logs, torch.as_tensor(given), T/T.sum(1, keepdims=True)).numpy()
+    T = np.clip(T, 1e-6, None)  # nothing is impossible: the matrix was estimated
+    return posterior(logs, torch.as_tensor(given), T / T.sum(1, keepdims=True)).numpy()
 
 # %% ../nbs/26_audit.ipynb #ef948621
 def calibrate(
-    probs:np.ndarray, # float [N, C], what is said of each image; by somebody who learned from the very label, the share of right labels comes out low
-    given:np.ndarray, # int [N]
-    T:np.ndarray # float [C, C], P(given = column | true = row)
-)->tuple: # float [N, C], probs to the power 1/temperature, rows sum to 1; the matrix with the share of right labels added; and dict of `temperature` and `right`
+    probs: np.ndarray,  # float [N, C], what is said of each image; by somebody who learned from the very label, the share of right labels comes out low
+    given: np.ndarray,  # int [N]
+    T: np.ndarray,  # float [C, C], P(given = column | true = row)
+) -> tuple:  # float [N, C], probs to the power 1/temperature, rows sum to 1; the matrix with the share of right labels added; and dict of `temperature` and `right`
     "Temperature and extra share of right labels by maximum likelihood of the given labels; few labels leave the temperature at 1 (a prior of standard deviation .5 on its logarithm)"
     logs, rows = np.log(np.clip(probs, 1e-9, None)), np.arange(len(given))
-    def fitted(x):
-        p = softmax(logs*np.exp(x[0]), axis=1)
-        return p, expit(x[1])
-    def surprise(x): # of T with r of the identity mixed in
-        p, r = fitted(x)
-        told = (1-r)*(p*T[:,given].T).sum(1) + r*p[rows,given]
-        return -np.log(np.clip(told, 1e-12, None)).sum() + 2*x[0]**2
-    x = minimize(surprise, [0., -6.], method='Nelder-Mead').x
-    p, r = fitted(x)
-    return p, (1-r)*T + r*np.eye(len(T)), dict(temperature=float(np.exp(-x[0])), right=float(r))
 
+    def fitted(x):
+        p = softmax(logs * np.exp(x[0]), axis=1)
+        return p, expit(x[1])
+
+    def surprise(x):  # of T with r of the identity mixed in
+        p, r = fitted(x)
+        told = (1 - r) * (p * T[:, given].T).sum(1) + r * p[rows, given]
+        return -np.log(np.clip(told, 1e-12, None)).sum() + 2 * x[0] ** 2
+
+    x = minimize(surprise, [0.0, -6.0], method='Nelder-Mead').x
+    p, r = fitted(x)
+    return p, (1 - r) * T + r * np.eye(len(T)), dict(temperature=float(np.exp(-x[0])), right=float(r))
+
+# %% ../nbs/26_audit.ipynb #391d6022
 def recover_calibrated(
-    probs:np.ndarray, # as for `calibrate`, as what follows
-    given:np.ndarray,
-    T:np.ndarray
-)->tuple: # float [N, C], rows sum to 1; and what `calibrate` found
+    probs: np.ndarray,  # as for `calibrate`, as what follows
+    given: np.ndarray,
+    T: np.ndarray,
+) -> tuple:  # float [N, C], rows sum to 1; and what `calibrate` found
     "`recover`, from calibrated chances and the calibrated matrix"
     sharp, fitted, how = calibrate(probs, given, T)
     return recover(sharp, given, fitted), how
@@ -160,109 +211,145 @@ def recover_calibrated(
 @dataclass
 class Audit:
     "What `audit_labels` found"
-    diagnosis:dict # from `diagnose_labels`
-    probs:np.ndarray # float32 [N, C], chances of the true classes by image and label together
-    given:np.ndarray # int [N]
+
+    diagnosis: dict  # from `diagnose_labels`
+    probs: np.ndarray  # float32 [N, C], chances of the true classes by image and label together
+    given: np.ndarray  # int [N]
 
     @property
-    def recovered(self)->np.ndarray: # int [N]
+    def recovered(self) -> np.ndarray:  # int [N]
         "What the labels should have been; the given ones where they are random"
         return self.given if self.diagnosis['kind'] == 'random' else self.probs.argmax(1)
 
     @property
-    def confidence(self)->np.ndarray: # float [N]
+    def confidence(self) -> np.ndarray:  # float [N]
         "How likely the recovered label is right"
         return self.probs.max(1)
 
     @property
-    def table(self)->np.ndarray: # float [C, C], P(given = column | recovered = row)
+    def table(self) -> np.ndarray:  # float [C, C], P(given = column | recovered = row)
         "Where these very labels went, by the recovered ones; the diagnosis' `transition` is the law behind them"
         return transition_matrix(self.recovered, self.given, self.probs.shape[1])
 
 # %% ../nbs/26_audit.ipynb #70ac75fa
 def believed(
-    d:dict, # from `diagnose_labels`
-    slack:float=0. # share of complementary labels that may be right after all; where networks also learn from what they say: `SLACK`
-)->np.ndarray: # float [C, C]
+    d: dict,  # from `diagnose_labels`
+    slack: float = 0.0,  # share of complementary labels that may be right after all; where networks also learn from what they say: `SLACK`
+) -> np.ndarray:  # float [C, C]
     "The matrix to train with: complementary labels are taken for wrong, since the right ones that a beginner counts are mostly its own mistakes"
     T = np.array(d['transition'])
-    if d['kind'] == 'complementary': T[np.arange(len(T)), d['latent']] = slack
-    return T/T.sum(1, keepdims=True)
+    if d['kind'] == 'complementary':
+        T[np.arange(len(T)), d['latent']] = slack
+    return T / T.sum(1, keepdims=True)
 
+# %% ../nbs/26_audit.ipynb #9b0b8334
 def refine(
-    s:ImageSet, # with the labels in question
-    d:dict, # from `diagnose_labels`
-    q:np.ndarray, # float [N, C], from `ask_witnesses`, as what follows
-    fold:np.ndarray, # int [N]
-    nets, # networks, one per fold
-    steps:int=800, # of each network's training
-    seed:int=0,
-    device=None, # default: CUDA where there is one
-    title:str='' # shown with each epoch; empty: silent
-)->Audit:
+    s: ImageSet,  # with the labels in question
+    d: dict,  # from `diagnose_labels`
+    q: np.ndarray,  # float [N, C], from `ask_witnesses`, as what follows
+    fold: np.ndarray,  # int [N]
+    nets,  # networks, one per fold
+    steps: int = 800,  # of each network's training
+    seed: int = 0,
+    device=None,  # default: CUDA where there is one
+    title: str = '',  # shown with each epoch; empty: silent
+) -> Audit:
     "Train again with the matrix of a diagnosis, and count it again; nothing is trained where labels are clean, permuted or random"
     C = len(s.vocab)
-    if d['kind'] == 'random': return Audit(d, np.full((len(s), C), 1/C, np.float32), s.targets)
+    if d['kind'] == 'random':
+        return Audit(d, np.full((len(s), C), 1 / C, np.float32), s.targets)
     T = believed(d)
-    if d['kind'] in ('clean', 'permuted'): p = q @ T.T
+    if d['kind'] in ('clean', 'permuted'):
+        p = q @ T.T
     else:
-        p, *_ = cross_predict(s, get_loss('forward', T=T), len(nets), steps, seed, bodies=nets, device=device, title=title and f'{title}, {d["kind"]}')
+        p, *_ = cross_predict(
+            s,
+            get_loss('forward', T=T),
+            len(nets),
+            steps,
+            seed,
+            bodies=nets,
+            device=device,
+            title=title and f'{title}, {d["kind"]}',
+        )
         groups = [[d['classes'].index(c) for c in g] for g in d['mixed']]
-        counts, *stricter = (settle(latent_counts(p, s.targets, share=share, fold=fold), groups) for share in (SURE, HALF, *STRICTER))
+        counts, *stricter = (
+            settle(latent_counts(p, s.targets, share=share, fold=fold), groups) for share in (SURE, HALF, *STRICTER)
+        )
         d = d | label_shares(counts, stricter)
     return Audit(d, recover(p, s.targets, believed(d)).astype(np.float32), s.targets)
 
-SURE = .8 # of each class, for the matrix after the second training: what it gets wrong is among the rest
+# %% ../nbs/26_audit.ipynb #1e62ee67
+SURE = 0.8  # of each class, for the matrix after the second training: what it gets wrong is among the rest
 
 # %% ../nbs/26_audit.ipynb #39306747
 def audit_labels(
-    s:ImageSet, # with the labels in question
-    reference:np.ndarray|None=None, # as for `diagnose_labels`
-    steps:int=500, # of each network's training, for the diagnosis
-    again:int|None=None, # and for what the labels should have been; default: 8/5 of `steps`
-    seed:int=0,
-    device=None, # default: CUDA where there is one
-    title:str='' # shown with each epoch; empty: silent
-)->Audit:
+    s: ImageSet,  # with the labels in question
+    reference: np.ndarray | None = None,  # as for `diagnose_labels`
+    steps: int = 500,  # of each network's training, for the diagnosis
+    again: int | None = None,  # and for what the labels should have been; default: 8/5 of `steps`
+    seed: int = 0,
+    device=None,  # default: CUDA where there is one
+    title: str = '',  # shown with each epoch; empty: silent
+) -> Audit:
     "What kind of wrong the labels of a set are, and what they should have been; no clean label is needed"
     q, fold, nets = ask_witnesses(s, steps, seed, device, title and f'{title}, as given')
-    return refine(s, diagnose_labels(q, s.targets, reference, fold, seed=seed, vocab=s.vocab), q, fold, nets, again or steps*8//5, seed, device, title)
+    return refine(
+        s,
+        diagnose_labels(q, s.targets, reference, fold, seed=seed, vocab=s.vocab),
+        q,
+        fold,
+        nets,
+        again or steps * 8 // 5,
+        seed,
+        device,
+        title,
+    )
 
 # %% ../nbs/26_audit.ipynb #f62b9e36
-SLACK = .001 # of complementary labels may be right after all: without it no image, however plain to see, could overrule its label
+SLACK = 0.001  # of complementary labels may be right after all: without it no image, however plain to see, could overrule its label
 
+# %% ../nbs/26_audit.ipynb #d4a89d38
 class TaughtLoss(nn.Module):
     "Forward correction for the given label (Patrini et al. 2017; Yu et al. 2018), and cross entropy with what is believed"
-    def __init__(self,
-        T # [C, C], P(given = column | true = row)
+
+    def __init__(
+        self,
+        T,  # [C, C], P(given = column | true = row)
     ):
         super().__init__()
         self.given = get_loss('forward', T=T)
-        self.T = self.given.kw['T'] # `Resume` sees what a loss holds itself
+        self.T = self.given.kw['T']  # `Resume` sees what a loss holds itself
 
-    def forward(self,
-        logits, # [N, C]
-        y # [N, 1+C]: the given label, and beliefs that sum to their weight; or given labels [N] alone
+    def forward(
+        self,
+        logits,  # [N, C]
+        y,  # [N, 1+C]: the given label, and beliefs that sum to their weight; or given labels [N] alone
     ):
-        if y.ndim == 1: return self.given(logits, y)
-        return self.given(logits, y[:,0].long()) + F.cross_entropy(logits, y[:,1:])
+        if y.ndim == 1:
+            return self.given(logits, y)
+        return self.given(logits, y[:, 0].long()) + F.cross_entropy(logits, y[:, 1:])
 
 # %% ../nbs/26_audit.ipynb #5e0a71d1
 class Teacher(Average):
     "After each epoch, what the averaged network says of each training image, together with its label, is what is learned beside the label"
-    order, _stateattrs = 62, ('kept','taught')
-    def __init__(self,
-        s:ImageSet, # with labels that may be wrong
-        valid:ImageSet, # held out, with such labels, too: they tell when to believe and how sure to be
-        config:dict, # of the network, as for `train_learner`
-        T:np.ndarray|None=None, # [C, C], P(given = column | true = row), of an audit `believed(audit.diagnosis, SLACK)`; default: complementary, even, with `SLACK`
-        before=(), # teachers of networks that were trained before: what they said counts, too
-        watch=None, # function of each epoch's row, the averaged network and its `Spec`; may add to the row
-        window:float=.05, # share of the training's steps that the average of weights spans
-        memory:float=.6, # share of what was said before that stays
-        start:float=.3, # share of the training after which this network may be believed
-        ramp:float=.1, # share of the training in which that comes to its full weight
-        least:float=LEAST # share of the held-out images
+
+    order, _stateattrs = 62, ('kept', 'taught')
+
+    def __init__(
+        self,
+        s: ImageSet,  # with labels that may be wrong
+        valid: ImageSet,  # held out, with such labels, too: they tell when to believe and how sure to be
+        config: dict,  # of the network, as for `train_learner`
+        T: np.ndarray
+        | None = None,  # [C, C], P(given = column | true = row), of an audit `believed(audit.diagnosis, SLACK)`; default: complementary, even, with `SLACK`
+        before=(),  # teachers of networks that were trained before: what they said counts, too
+        watch=None,  # function of each epoch's row, the averaged network and its `Spec`; may add to the row
+        window: float = 0.05,  # share of the training's steps that the average of weights spans
+        memory: float = 0.6,  # share of what was said before that stays
+        start: float = 0.3,  # share of the training after which this network may be believed
+        ramp: float = 0.1,  # share of the training in which that comes to its full weight
+        least: float = LEAST,  # share of the held-out images
     ):
         super().__init__()
         self.s, self.valid, self.spec, self.before, self.watch = s, valid, _spec(config, s, s), before, watch
@@ -271,24 +358,32 @@ class Teacher(Average):
         self.due = False
 
     @property
-    def lesson(self)->ImageSet:
+    def lesson(self) -> ImageSet:
         "The images to train on, with targets as `TaughtLoss` takes them and nothing believed yet"
-        return replace(self.s, targets=np.eye(1, 1+len(self.s.vocab), dtype=np.float32)*self.s.targets[:,None].astype(np.float32))
+        return replace(
+            self.s,
+            targets=np.eye(1, 1 + len(self.s.vocab), dtype=np.float32) * self.s.targets[:, None].astype(np.float32),
+        )
 
     @property
-    def how(self)->dict: # `loss` and `cbs`, as for `build_learner`
+    def how(self) -> dict:  # `loss` and `cbs`, as for `build_learner`
         "What to train with on `lesson`"
         return dict(loss=TaughtLoss(self.T), cbs=[self])
 
     def before_fit(self):
-        self.decay = 1 - 1/max(1., self.window*getattr(self.learn, 'n_epoch', 1)*len(self.dls.train))
+        self.decay = 1 - 1 / max(1.0, self.window * getattr(self.learn, 'n_epoch', 1) * len(self.dls.train))
         super().before_fit()
 
     def before_train(self):
         self.due = True
-        if self.epoch: return
-        self.said, self.trust, self.rows = None, 0., [] # here and not above, since `validate` also begins as a fit does
-        self.dls.train.dataset.y[:,1:] = 0
+        if self.epoch:
+            return
+        self.said, self.trust, self.rows = (
+            None,
+            0.0,
+            [],
+        )  # here and not above, since `validate` also begins as a fit does
+        self.dls.train.dataset.y[:, 1:] = 0
 
     @property
     def taught(self):
@@ -300,142 +395,178 @@ class Teacher(Average):
         self.said = None if state['said'] is None else np.asarray(state['said'])
         self.rows, self.dls.train.dataset.y = state['rows'], state['y']
 
-def _law(T, s): return transition('complementary', 1-SLACK, len(s.vocab)) if T is None else np.asarray(T, float)
-
+# %% ../nbs/26_audit.ipynb #32ad2844
+def _law(T, s):
+    return transition('complementary', 1 - SLACK, len(s.vocab)) if T is None else np.asarray(T, float)
 
 # %% ../nbs/26_audit.ipynb #5e0a71d5
 @patch
-def _believe(self:Teacher, done):
+def _believe(self: Teacher, done):
     "What is learned next, when a share `done` of the training is over"
     n = len(self.s)
     sure = surely_right(self.said[n:].argmax(1), self.valid.targets, self.T)
-    self.trust = min(1., max(0., (done-self.start)/self.ramp)) if sure > self.least else 0.
-    who = [self] if done == 1 and self.trust else [*self.before, self] # in the end it knows better than those that it learned from
+    self.trust = min(1.0, max(0.0, (done - self.start) / self.ramp)) if sure > self.least else 0.0
+    who = (
+        [self] if done == 1 and self.trust else [*self.before, self]
+    )  # in the end it knows better than those that it learned from
     trust = [w.trust for w in who]
     said = np.average([w.said for w in who], axis=0, weights=trust if any(trust) else None)
     _, T, how = calibrate(said[n:], self.valid.targets, self.T)
-    sharp = softmax(np.log(said.clip(1e-9))/how['temperature'], axis=1)
-    self.beliefs, self.held = (recover(p, s.targets, T).astype(np.float32) for p,s in ((sharp[:n], self.s), (sharp[n:], self.valid)))
-    self.dls.train.dataset.y[:,1:] = torch.as_tensor(self.beliefs)*max(trust)
+    sharp = softmax(np.log(said.clip(1e-9)) / how['temperature'], axis=1)
+    self.beliefs, self.held = (
+        recover(p, s.targets, T).astype(np.float32) for p, s in ((sharp[:n], self.s), (sharp[n:], self.valid))
+    )
+    self.dls.train.dataset.y[:, 1:] = torch.as_tensor(self.beliefs) * max(trust)
     return dict(how, surely_right=sure, trust=max(trust))
 
 # %% ../nbs/26_audit.ipynb #5e0a71d7
 @patch
-def after_validate(self:Teacher):
+def after_validate(self: Teacher):
     "Ask the averaged network about every image"
-    if not self.due: return # validation by itself
+    if not self.due:
+        return  # validation by itself
     self.due, start = False, time.perf_counter()
-    images, last = np.concatenate([self.s.images, self.valid.images]), self.epoch+1 == self.n_epoch
-    if last: now = predict_views(self.averaged, self.spec, images, seed=self.epoch, device=self.dls.device) # no more epochs to smooth over, so copies
-    else: now = predict_probs(self.averaged, self.spec, changed_copies(images, 1, self.epoch)[0], device=self.dls.device)
-    self.said = now if self.said is None or last else self.memory*self.said + (1-self.memory)*now
-    how = self._believe((self.epoch+1)/self.n_epoch)
-    self.history.seconds += time.perf_counter()-start
-    self.rows.append(dict(epoch=self.epoch+1, seconds=round(self.history.seconds, 2), agreement=float((now[:len(self.s)].argmax(1) == self.s.targets).mean()), **how))
-    if self.watch: self.watch(self.rows[-1], self.averaged, self.spec)
+    images, last = np.concatenate([self.s.images, self.valid.images]), self.epoch + 1 == self.n_epoch
+    if last:
+        now = predict_views(
+            self.averaged, self.spec, images, seed=self.epoch, device=self.dls.device
+        )  # no more epochs to smooth over, so copies
+    else:
+        now = predict_probs(self.averaged, self.spec, changed_copies(images, 1, self.epoch)[0], device=self.dls.device)
+    self.said = now if self.said is None or last else self.memory * self.said + (1 - self.memory) * now
+    how = self._believe((self.epoch + 1) / self.n_epoch)
+    self.history.seconds += time.perf_counter() - start
+    self.rows.append(
+        dict(
+            epoch=self.epoch + 1,
+            seconds=round(self.history.seconds, 2),
+            agreement=float((now[: len(self.s)].argmax(1) == self.s.targets).mean()),
+            **how,
+        )
+    )
+    if self.watch:
+        self.watch(self.rows[-1], self.averaged, self.spec)
 
 # %% ../nbs/26_audit.ipynb #1f497654
-MANY = 21_500 # steps of each network's training where accuracy counts more than time: 50 epochs of 55,000 images
-GOOD = .97 # of the images: what a network reads that is worth being believed
+MANY = 21_500  # steps of each network's training where accuracy counts more than time: 50 epochs of 55,000 images
+GOOD = 0.97  # of the images: what a network reads that is worth being believed
+
 
 def recipe_config(
-    n:int, # images to train on
-    held:int, # images held out, with such labels
-    T:np.ndarray, # [C, C], P(given = column | true = row)
-    steps:int=MANY # of each network's training
-)->dict: # as for `self_train`
+    n: int,  # images to train on
+    held: int,  # images held out, with such labels
+    T: np.ndarray,  # [C, C], P(given = column | true = row)
+    steps: int = MANY,  # of each network's training
+) -> dict:  # as for `self_train`
     "`RECIPE`, with mild changes where so few are held out that even a good network could not show that it is: strong ones are for whoever learns from what it says itself"
     believable = surely_right_at(GOOD, held, T) > LEAST
     return small_config(n, steps) | RECIPE | ({} if believable else dict(augment=AUGMENT))
 
-
 # %% ../nbs/26_audit.ipynb #5e0a71d3
 def last_teacher(
-    s:ImageSet, # as for `Teacher`, as what follows
-    valid:ImageSet,
-    config:dict, # as for `train_learner`; `networks`: how many, one after the other; `teacher`: settings of `Teacher`
-    seed:int=0, # of the first network; the others count on
-    T:np.ndarray|None=None, # as for `Teacher`
+    s: ImageSet,  # as for `Teacher`, as what follows
+    valid: ImageSet,
+    config: dict,  # as for `train_learner`; `networks`: how many, one after the other; `teacher`: settings of `Teacher`
+    seed: int = 0,  # of the first network; the others count on
+    T: np.ndarray | None = None,  # as for `Teacher`
     watch=None,
-    state:Path|str|None=None, # a folder that keeps what is done, as for `fit`
-    title:str='', # shown with each epoch; empty: silent
-    **kwargs # as for `build_learner`
-)->Teacher: # of the last network, which is still to be trained; `before` are the others'
+    state: Path | str | None = None,  # a folder that keeps what is done, as for `fit`
+    title: str = '',  # shown with each epoch; empty: silent
+    **kwargs,  # as for `build_learner`
+) -> Teacher:  # of the last network, which is still to be trained; `before` are the others'
     "Train all networks but the last, each learning from what those before it and itself say"
     before, n = [], config.get('networks', 1)
     for k in range(n):
         t = Teacher(s, valid, config, T, before[:], watch, **config.get('teacher', {}))
-        if k == n-1: return t
-        train_learner(config, t.lesson, valid, seed+k, state=state and Path(state)/str(k), title=title and f'{title}, network {k+1} of {n}', **t.how, **kwargs)
+        if k == n - 1:
+            return t
+        train_learner(
+            config,
+            t.lesson,
+            valid,
+            seed + k,
+            state=state and Path(state) / str(k),
+            title=title and f'{title}, network {k + 1} of {n}',
+            **t.how,
+            **kwargs,
+        )
         before.append(t)
 
+# %% ../nbs/26_audit.ipynb #71c41bc2
 def self_train(
-    s:ImageSet, # with labels that may be wrong
-    valid:ImageSet, # as for `Teacher`; what each epoch is measured on
-    config:dict|None=None, # as for `last_teacher`; default: `recipe_config`
-    seed:int=0, # as for `last_teacher`, as what follows
-    T:np.ndarray|None=None, # as for `Teacher`
+    s: ImageSet,  # with labels that may be wrong
+    valid: ImageSet,  # as for `Teacher`; what each epoch is measured on
+    config: dict | None = None,  # as for `last_teacher`; default: `recipe_config`
+    seed: int = 0,  # as for `last_teacher`, as what follows
+    T: np.ndarray | None = None,  # as for `Teacher`
     watch=None,
-    **kwargs # as for `build_learner`, and `title`
-)->tuple: # `Learner` and `History` of the last network, and its `Teacher`, whose `beliefs` are float32 [N, C], chances of the true classes by image and label together
+    **kwargs,  # as for `build_learner`, and `title`
+) -> tuple:  # `Learner` and `History` of the last network, and its `Teacher`, whose `beliefs` are float32 [N, C], chances of the true classes by image and label together
     "Learn from doubtful labels without a clean one: from the labels, and from what networks make of them"
     config = config or recipe_config(len(s), len(valid), _law(T, s))
     t = last_teacher(s, valid, config, seed, T, watch, **kwargs)
-    return *train_learner(config, t.lesson, valid, seed+len(t.before), **t.how, **kwargs), t
+    return *train_learner(config, t.lesson, valid, seed + len(t.before), **t.how, **kwargs), t
 
 # %% ../nbs/26_audit.ipynb #ab099078
 def retrain(
-    s:ImageSet, # what was audited
-    audit:Audit,
-    steps:int=MANY, # of each network's training
-    seed:int=0,
-    **kwargs # as for `self_train`
-)->Audit: # the same diagnosis
+    s: ImageSet,  # what was audited
+    audit: Audit,
+    steps: int = MANY,  # of each network's training
+    seed: int = 0,
+    **kwargs,  # as for `self_train`
+) -> Audit:  # the same diagnosis
     "What complementary labels should have been, by longer training as `self_train` has it; an audit of other labels is given back as it is"
     d = audit.diagnosis
-    if d['kind'] != 'complementary': return audit
+    if d['kind'] != 'complementary':
+        return audit
     T = believed(d, SLACK)
-    idxs, held = stratified_split(s.targets, 1/12, seed)
+    idxs, held = stratified_split(s.targets, 1 / 12, seed)
     train, valid = s.subset(idxs), s.subset(held)
     *_, t = self_train(train, valid, recipe_config(len(train), len(valid), T, steps), seed, T, **kwargs)
     probs = np.zeros_like(audit.probs, np.float32)
     probs[idxs], probs[held] = t.beliefs, t.held
     return replace(audit, probs=probs)
 
-
 # %% ../nbs/26_audit.ipynb #c217a112
 def read_doubtful(
-    path:Path|str, # a zip, tar or folder of class folders, or one that holds MNIST's test files
-    labels:Path|str='', # a CSV file with the columns file and label; default: the folders' names
-    rendering:str='auto' # a name in `RENDERINGS`; 'auto': by the first picture's size
-)->tuple: # `ImageSet` of the classes that occur, and the files' names
+    path: Path | str,  # a zip, tar or folder of class folders, or one that holds MNIST's test files
+    labels: Path | str = '',  # a CSV file with the columns file and label; default: the folders' names
+    rendering: str = 'auto',  # a name in `RENDERINGS`; 'auto': by the first picture's size
+) -> tuple:  # `ImageSet` of the classes that occur, and the files' names
     "Labelled images of any kind; raises `InputError` at the first that does not decode"
     vocab = own_vocab(path, labels)
     with Members(path) as src:
-        names = [] if not labels and idx_pair(src) else [n for n,_ in labelled_files(src, vocab, labels)]
+        names = [] if not labels and idx_pair(src) else [n for n, _ in labelled_files(src, vocab, labels)]
         small = not names or min(decode(content(src, names[0]), names[0], lambda img: img.size)) < 100
     s = read_labelled(path, vocab, rendering if rendering != 'auto' else 'mnist_style' if small else 'page', labels)
-    s = replace(s.classes([c for i,c in enumerate(s.vocab) if (s.targets == i).any()]), name=s.name)
+    s = replace(s.classes([c for i, c in enumerate(s.vocab) if (s.targets == i).any()]), name=s.name)
     return s, names or [str(i) for i in range(len(s))]
 
+# %% ../nbs/26_audit.ipynb #1eddd3f1
 def reference_reads(
-    folder:Path|str, # a checkpoint that knows the classes by their right names
-    images, # function that gives the images, uint8 [N, H, W], in the rendering (a name in `RENDERINGS`) of that checkpoint
-    vocab:list, # the classes in question
-    device=None # default: CUDA where there is one
-)->np.ndarray: # int [N], index into `vocab`
+    folder: Path | str,  # a checkpoint that knows the classes by their right names
+    images,  # function that gives the images, uint8 [N, H, W], in the rendering (a name in `RENDERINGS`) of that checkpoint
+    vocab: list,  # the classes in question
+    device=None,  # default: CUDA where there is one
+) -> np.ndarray:  # int [N], index into `vocab`
     "What a classifier that can be trusted reads; raises `InputError` when it lacks one of the classes"
     model, spec = load_checkpoint(folder)
-    if lacking := [c for c in vocab if c not in spec.vocab]: raise InputError(f"{folder}: knows no class '{lacking[0]}'; choose another reference, or do without")
-    return predict_probs(model, spec, images(spec.rendering), device=device)[:,[spec.vocab.index(c) for c in vocab]].argmax(1)
+    if lacking := [c for c in vocab if c not in spec.vocab]:
+        raise InputError(f"{folder}: knows no class '{lacking[0]}'; choose another reference, or do without")
+    return predict_probs(model, spec, images(spec.rendering), device=device)[
+        :, [spec.vocab.index(c) for c in vocab]
+    ].argmax(1)
 
+# %% ../nbs/26_audit.ipynb #eed68f72
 def save_relabelled(
-    audit:Audit,
-    s:ImageSet, # what was audited
-    names:list, # of the files
-    out:Path|str # a CSV file
+    audit: Audit,
+    s: ImageSet,  # what was audited
+    names: list,  # of the files
+    out: Path | str,  # a CSV file
 ):
     "A table of file, given label, recovered label and confidence"
     vocab = np.array(s.vocab)
-    t = pd.DataFrame(dict(file=names, given=vocab[s.targets], recovered=vocab[audit.recovered], confidence=audit.confidence.round(4)))
+    t = pd.DataFrame(
+        dict(file=names, given=vocab[s.targets], recovered=vocab[audit.recovered], confidence=audit.confidence.round(4))
+    )
     write_text(Path(out), t.to_csv(index=False))

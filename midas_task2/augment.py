@@ -15,83 +15,99 @@ from torch import Tensor
 # %% ../nbs/11_augment.ipynb #67d56af6
 def _uniform(n, scale, x):
     "n numbers, uniform in [-scale, scale], on the device of `x`"
-    return (torch.rand(n, device=x.device)*2-1) * scale
+    return (torch.rand(n, device=x.device) * 2 - 1) * scale
 
+# %% ../nbs/11_augment.ipynb #38f00fa6
 def affine_grid(
-    x:Tensor, # float [B, C, H, W]
-    rotate:float=10., # degrees
-    shear:float=.2, # horizontal shift per unit of height: slant
-    scale:float=.1, # log of the factor, each direction by itself
-    shift:float=.05 # share of the page, each direction by itself
-)->Tensor: # float [B, H, W, 2], for `grid_sample`
+    x: Tensor,  # float [B, C, H, W]
+    rotate: float = 10.0,  # degrees
+    shear: float = 0.2,  # horizontal shift per unit of height: slant
+    scale: float = 0.1,  # log of the factor, each direction by itself
+    shift: float = 0.05,  # share of the page, each direction by itself
+) -> Tensor:  # float [B, H, W, 2], for `grid_sample`
     "A random affine map per image; each argument is the largest value, drawn uniformly from minus to plus"
-    n, asp = len(x), x.shape[-1]/x.shape[-2]
+    n, asp = len(x), x.shape[-1] / x.shape[-2]
     a, k = _uniform(n, math.radians(rotate), x), _uniform(n, shear, x)
     sx, sy = _uniform(n, scale, x).exp(), _uniform(n, scale, x).exp()
     c, s = a.cos(), a.sin()
-    theta = torch.stack([torch.stack([sx*c, sx*(k*c-s)/asp, 2*_uniform(n, shift, x)], 1),
-                         torch.stack([sy*s*asp, sy*(k*s+c), 2*_uniform(n, shift, x)], 1)], 1)
+    theta = torch.stack(
+        [
+            torch.stack([sx * c, sx * (k * c - s) / asp, 2 * _uniform(n, shift, x)], 1),
+            torch.stack([sy * s * asp, sy * (k * s + c), 2 * _uniform(n, shift, x)], 1),
+        ],
+        1,
+    )
     return F.affine_grid(theta, x.shape, align_corners=False)
 
 # %% ../nbs/11_augment.ipynb #2ab2dc05
 def elastic_field(
-    x:Tensor, # float [B, C, H, W]
-    strength:float=.02, # standard deviation of a control point's move, as a share of the page
-    points:tuple=(4,5) # control points down and across
-)->Tensor: # float [B, H, W, 2], to add to a grid
+    x: Tensor,  # float [B, C, H, W]
+    strength: float = 0.02,  # standard deviation of a control point's move, as a share of the page
+    points: tuple = (4, 5),  # control points down and across
+) -> Tensor:  # float [B, H, W, 2], to add to a grid
     "A smooth random displacement per image (after Simard et al. 2003, with bicubic control points instead of a Gaussian blur)"
     coarse = torch.randn(len(x), 2, *points, device=x.device) * strength * 2
-    return F.interpolate(coarse, size=x.shape[-2:], mode='bicubic', align_corners=True).permute(0,2,3,1)
+    return F.interpolate(coarse, size=x.shape[-2:], mode='bicubic', align_corners=True).permute(0, 2, 3, 1)
 
 # %% ../nbs/11_augment.ipynb #c223c5fb
 def stroke_width(
-    x:Tensor, # float [B, C, H, W], ink bright
-    t:Tensor # float [B] in [-1, 1]: -1 is fully eroded, 0 unchanged, 1 fully dilated by one pixel
-)->Tensor:
+    x: Tensor,  # float [B, C, H, W], ink bright
+    t: Tensor,  # float [B] in [-1, 1]: -1 is fully eroded, 0 unchanged, 1 fully dilated by one pixel
+) -> Tensor:
     "Blend each image with its 3x3 maximum (thicker) or minimum (thinner)"
-    t = t.view(-1,1,1,1)
+    t = t.view(-1, 1, 1, 1)
     thick, thin = _extreme(x, torch.maximum, -torch.inf), _extreme(x, torch.minimum, torch.inf)
-    return x + t.clamp(min=0)*(thick-x) - t.clamp(max=0)*(thin-x)
+    return x + t.clamp(min=0) * (thick - x) - t.clamp(max=0) * (thin - x)
 
+# %% ../nbs/11_augment.ipynb #6c831a50
 def _extreme(x, f, outside):
     "The 3x3 extreme of each pixel's neighbourhood, rows first: `max_pool2d` is slower on a CPU, for it keeps indices"
-    x = F.pad(x, (1,1,1,1), value=outside)
-    rows = f(f(x[...,:-2], x[...,1:-1]), x[...,2:])
-    return f(f(rows[...,:-2,:], rows[...,1:-1,:]), rows[...,2:,:])
+    x = F.pad(x, (1, 1, 1, 1), value=outside)
+    rows = f(f(x[..., :-2], x[..., 1:-1]), x[..., 2:])
+    return f(f(rows[..., :-2, :], rows[..., 1:-1, :]), rows[..., 2:, :])
 
 # %% ../nbs/11_augment.ipynb #f4ac6389
 def random_hands(
-    grid:Tensor, # float [B, H, W, 2], for `grid_sample`
-    hand:Tensor # float [4, 4], lower triangular: `hand @ hand.T` is the covariance of log height, log width, y, x (shares of the page's height) between writers
-)->Tensor: # float [B, H, W, 2]
+    grid: Tensor,  # float [B, H, W, 2], for `grid_sample`
+    hand: Tensor,  # float [4, 4], lower triangular: `hand @ hand.T` is the covariance of log height, log width, y, x (shares of the page's height) between writers
+) -> Tensor:  # float [B, H, W, 2]
     "The grid as if each image had been drawn by a hand of random size and place"
     b = torch.randn(len(grid), 1, 1, 4, device=grid.device) @ hand.to(grid).T
     height, width, y, x = b.unbind(-1)
-    aspect = grid.shape[2]/grid.shape[1]
+    aspect = grid.shape[2] / grid.shape[1]
     # a grid that is wider makes the ink smaller; it runs from -1 to 1
-    return torch.stack([grid[...,0]*(-width).exp() - 2*x/aspect, grid[...,1]*(-height).exp() - 2*y], -1)
+    return torch.stack([grid[..., 0] * (-width).exp() - 2 * x / aspect, grid[..., 1] * (-height).exp() - 2 * y], -1)
 
 # %% ../nbs/11_augment.ipynb #b762e77b
 class Augment:
     "Random affine, elastic and stroke-width change of a batch; every image gets its own"
-    def __init__(self,
-        rotate:float=10., # degrees
-        shear:float=.2, # slant
-        scale:float=.1, # log of the factor
-        shift:float=.05, # share of the page
-        elastic:float=.015, # share of the page
-        stroke:float=.5, # largest |t| of `stroke_width`
-        hand=None # [4, 4] as for `random_hands`; None: the images keep their hand
+
+    def __init__(
+        self,
+        rotate: float = 10.0,  # degrees
+        shear: float = 0.2,  # slant
+        scale: float = 0.1,  # log of the factor
+        shift: float = 0.05,  # share of the page
+        elastic: float = 0.015,  # share of the page
+        stroke: float = 0.5,  # largest |t| of `stroke_width`
+        hand=None,  # [4, 4] as for `random_hands`; None: the images keep their hand
     ):
-        self.affine, self.elastic, self.stroke = dict(rotate=rotate, shear=shear, scale=scale, shift=shift), elastic, stroke
+        self.affine, self.elastic, self.stroke = (
+            dict(rotate=rotate, shear=shear, scale=scale, shift=shift),
+            elastic,
+            stroke,
+        )
         self.hand = None if hand is None else torch.as_tensor(hand, dtype=torch.float32)
 
-    def __call__(self,
-        x:Tensor # float [B, C, H, W] in [0, 1], ink bright
-    )->Tensor:
+    def __call__(
+        self,
+        x: Tensor,  # float [B, C, H, W] in [0, 1], ink bright
+    ) -> Tensor:
         "A changed copy of `x`"
         grid = affine_grid(x, **self.affine)
-        if self.hand is not None: grid = random_hands(grid, self.hand)
-        if self.elastic: grid = grid + elastic_field(x, self.elastic)
+        if self.hand is not None:
+            grid = random_hands(grid, self.hand)
+        if self.elastic:
+            grid = grid + elastic_field(x, self.elastic)
         x = F.grid_sample(x, grid.to(x.dtype), align_corners=False)
         return stroke_width(x, _uniform(len(x), self.stroke, x)) if self.stroke else x

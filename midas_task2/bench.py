@@ -25,195 +25,290 @@ from .models import create_model
 
 # %% ../nbs/41_bench.ipynb #f1f67843
 # the fastest of eight settings of batch size, width and rate that read held-out images of the training files better than the rival (three seeds each)
-FAST = dict(model='lean', model_args=dict(p=0.), epochs=1, bs=384, lr=.028, wd=.01, opt_args=dict(betas=[.9,.95]), smoothing=.1, augment=None)
+FAST = dict(
+    model='lean',
+    model_args=dict(p=0.0),
+    epochs=1,
+    bs=384,
+    lr=0.028,
+    wd=0.01,
+    opt_args=dict(betas=[0.9, 0.95]),
+    smoothing=0.1,
+    augment=None,
+)
 
+# %% ../nbs/41_bench.ipynb #52ce97f6
 def train_ours(
-    train:ImageSet,
-    test:ImageSet,
-    seed:int=0,
-    begin=None, # function of `train` that gives a network whose body to start from
-    **changes # what differs from `FAST`
-)->tuple: # accuracy on `test`, seconds of training
+    train: ImageSet,
+    test: ImageSet,
+    seed: int = 0,
+    begin=None,  # function of `train` that gives a network whose body to start from
+    **changes,  # what differs from `FAST`
+) -> tuple:  # accuracy on `test`, seconds of training
     "One epoch by `FAST`"
     start = time.perf_counter()
-    learn, _ = train_learner({**FAST, **changes}, train, test.subset(slice(0, 10)), seed, begin and begin(train), device='cpu')
+    learn, _ = train_learner(
+        {**FAST, **changes}, train, test.subset(slice(0, 10)), seed, begin and begin(train), device='cpu'
+    )
     seconds = time.perf_counter() - start
     return plain_accuracy(learn.model, learn.dls.test_dl(test), learn.precision.precision), seconds
 
 # %% ../nbs/41_bench.ipynb #85b6cc3c
-def rival_network()->nn.Sequential:
+def rival_network() -> nn.Sequential:
     "The rival's network"
-    return nn.Sequential(nn.Conv2d(1, 24, 5), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(24, 32, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(800, 256), nn.ReLU(), nn.Linear(256, 10))
+    return nn.Sequential(
+        nn.Conv2d(1, 24, 5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(24, 32, 3),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(800, 256),
+        nn.ReLU(),
+        nn.Linear(256, 10),
+    )
 
+# %% ../nbs/41_bench.ipynb #b28b5c8f
 def train_rival(
-    train:ImageSet, # 28x28 pixels
-    test:ImageSet,
-    seed:int=0
-)->tuple: # accuracy on `test`, seconds of training
+    train: ImageSet,  # 28x28 pixels
+    test: ImageSet,
+    seed: int = 0,
+) -> tuple:  # accuracy on `test`, seconds of training
     "One epoch of the rival"
     seed_everything(seed)
     stats, order = image_stats(train), torch.randperm(len(train))
     x, y = _floats(train, stats)[order], torch.as_tensor(train.targets)[order]
     start = time.perf_counter()
     net, batches = rival_network(), list(zip(x.split(256), y.split(256)))
-    opt = torch.optim.Adam(net.parameters(), lr=.01, betas=(.7,.9))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(opt, .01, total_steps=len(batches), cycle_momentum=False)
+    opt = torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.7, 0.9))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(opt, 0.01, total_steps=len(batches), cycle_momentum=False)
     for xb, yb in batches:
         opt.zero_grad()
         F.cross_entropy(net(xb), yb).backward()
-        opt.step(); schedule.step()
+        opt.step()
+        schedule.step()
     seconds = time.perf_counter() - start
-    with torch.no_grad(): pred = torch.cat([net(b).argmax(1) for b in _floats(test, stats).split(1000)])
+    with torch.no_grad():
+        pred = torch.cat([net(b).argmax(1) for b in _floats(test, stats).split(1000)])
     return float((pred.numpy() == test.targets).mean()), seconds
 
-def _floats(s, stats): return (torch.from_numpy(s.images[:,None].astype(np.float32))/255 - stats[0])/stats[1]
+# %% ../nbs/41_bench.ipynb #dc6ee897
+def _floats(s, stats):
+    return (torch.from_numpy(s.images[:, None].astype(np.float32)) / 255 - stats[0]) / stats[1]
 
 # %% ../nbs/41_bench.ipynb #4b9cf473
 def time_usual(
-    train:ImageSet,
-    n:int=1280, # images; two batches of 64 or more
-    seed:int=0
-)->float: # seconds of training, scaled to one epoch of all images
+    train: ImageSet,
+    n: int = 1280,  # images; two batches of 64 or more
+    seed: int = 0,
+) -> float:  # seconds of training, scaled to one epoch of all images
     "One epoch as fastai users write it: PNG files, `from_folder`, ResNet18 from scratch"
     from fastai.vision.all import ImageDataLoaders, resnet18, vision_learner
+
     with tempfile.TemporaryDirectory() as d:
-        few = train.subset(slice(0, n + n//4))
+        few = train.subset(slice(0, n + n // 4))
         for i, (image, target) in enumerate(zip(few.images, few.targets)):
-            (folder := Path(d)/str(train.vocab[target])).mkdir(exist_ok=True)
-            Image.fromarray(image).save(folder/f'{i}.png')
-        dls = ImageDataLoaders.from_folder(d, valid_pct=.2, seed=seed, bs=64, device='cpu')
+            (folder := Path(d) / str(train.vocab[target])).mkdir(exist_ok=True)
+            Image.fromarray(image).save(folder / f'{i}.png')
+        dls = ImageDataLoaders.from_folder(d, valid_pct=0.2, seed=seed, bs=64, device='cpu')
         learn = vision_learner(dls, resnet18, pretrained=False)
-        learn.create_opt(); learn.model.train()
+        learn.create_opt()
+        learn.model.train()
         seen = 0
         for x, y in dls.train:
             learn.loss_func(learn.model(x), y).backward()
-            learn.opt.step(); learn.opt.zero_grad()
-            if not seen: start = time.perf_counter() # the first batch brings what is slow once
+            learn.opt.step()
+            learn.opt.zero_grad()
+            if not seen:
+                start = time.perf_counter()  # the first batch brings what is slow once
             seen += len(y)
-        return (time.perf_counter() - start) * len(train)/(seen-64)
+        return (time.perf_counter() - start) * len(train) / (seen - 64)
 
 # %% ../nbs/41_bench.ipynb #80f3fd35
 def race(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    rounds:int=5,
-    usual:int=1280, # images for the usual way in each of the first five rounds; 0: leave it out
-    profile:str='quick', # kept in the record
-    fresh:bool=False # run even when the record is there
-)->Record: # question 'bench'
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    rounds: int = 5,
+    usual: int = 1280,  # images for the usual way in each of the first five rounds; 0: leave it out
+    profile: str = 'quick',  # kept in the record
+    fresh: bool = False,  # run even when the record is there
+) -> Record:  # question 'bench'
     "Each contestant in turn, round by round; every round has its own seed"
     train, test = load_set('mnist_train', where), load_set('mnist_test', where)
-    rec = Record('bench', 'mnist', dict(FAST, rounds=rounds, usual=usual, threads=torch.get_num_threads()), dict(train=train.describe(), test=test.describe()), kind=where['kind'], profile=profile)
+    rec = Record(
+        'bench',
+        'mnist',
+        dict(FAST, rounds=rounds, usual=usual, threads=torch.get_num_threads()),
+        dict(train=train.describe(), test=test.describe()),
+        kind=where['kind'],
+        profile=profile,
+    )
 
     def work(rec):
-        for f in (train_ours, train_rival): f(train.subset(slice(0, 2000)), test.subset(slice(0, 10))) # what is slow once
+        for f in (train_ours, train_rival):
+            f(train.subset(slice(0, 2000)), test.subset(slice(0, 10)))  # what is slow once
         rec.tables['rounds'] = [_round(train, test, seed, usual if seed < 5 else 0) for seed in range(rounds)]
         rec.metrics.update(_summary(rec.tables['rounds']))
+
     return run_once(rec, out, work, fresh)
 
+# %% ../nbs/41_bench.ipynb #c76980ff
 def _round(train, test, seed, usual):
     "Each contestant once"
-    row = {f'{n}_{k}':v for n,f in dict(ours=train_ours, rival=train_rival).items() for k,v in zip(('accuracy','seconds'), f(train, test, seed))}
-    if usual: row['usual_seconds'] = time_usual(train, usual, seed)
-    say(f'round {seed+1}', *(f'{k} {v:.4g}' for k,v in row.items()))
+    row = {
+        f'{n}_{k}': v
+        for n, f in dict(ours=train_ours, rival=train_rival).items()
+        for k, v in zip(('accuracy', 'seconds'), f(train, test, seed))
+    }
+    if usual:
+        row['usual_seconds'] = time_usual(train, usual, seed)
+    say(f'round {seed + 1}', *(f'{k} {v:.4g}' for k, v in row.items()))
     return dict(seed=seed, **row)
 
+# %% ../nbs/41_bench.ipynb #42ed7ebf
 def _summary(rows):
     "Mean accuracies with the half width of their interval, median seconds, and ratios of seconds round by round with theirs"
     of = lambda k: [r[k] for r in rows if k in r]
     res = {}
-    for n in ('ours','rival'):
-        res[f'{n}_accuracy'], res[f'{n}_accuracy_half_width'] = mean_interval(of(f'{n}_accuracy')) if len(rows) > 1 else (rows[0][f'{n}_accuracy'], None)
-    for n in ('ours','rival','usual'):
-        if not of(f'{n}_seconds'): continue
+    for n in ('ours', 'rival'):
+        res[f'{n}_accuracy'], res[f'{n}_accuracy_half_width'] = (
+            mean_interval(of(f'{n}_accuracy')) if len(rows) > 1 else (rows[0][f'{n}_accuracy'], None)
+        )
+    for n in ('ours', 'rival', 'usual'):
+        if not of(f'{n}_seconds'):
+            continue
         res[f'{n}_seconds'] = float(np.median(of(f'{n}_seconds')))
-        if n == 'ours': continue
-        ratios = [r[f'{n}_seconds']/r['ours_seconds'] for r in rows if f'{n}_seconds' in r]
-        res.update({f'{n}_over_ours':float(np.median(ratios)), f'{n}_over_ours_low':min(ratios), f'{n}_over_ours_high':max(ratios)})
+        if n == 'ours':
+            continue
+        ratios = [r[f'{n}_seconds'] / r['ours_seconds'] for r in rows if f'{n}_seconds' in r]
+        res.update(
+            {
+                f'{n}_over_ours': float(np.median(ratios)),
+                f'{n}_over_ours_low': min(ratios),
+                f'{n}_over_ours_high': max(ratios),
+            }
+        )
     return res
 
 # %% ../nbs/41_bench.ipynb #0a01db41
 def whitened(
-    train:ImageSet,
-    scale:float=.3, # of the filters' answers
-    floor:float=1e-2 # below this share of the largest, variances count as so much
-)->nn.Sequential: # body, head
+    train: ImageSet,
+    scale: float = 0.3,  # of the filters' answers
+    floor: float = 1e-2,  # below this share of the largest, variances count as so much
+) -> nn.Sequential:  # body, head
     "A lean network whose first layer whitens: the main directions of 6x6 patches, each divided by its standard deviation, and their negatives"
     net = create_model('lean', len(train.vocab), size=train.images.shape[1:])
     conv, (mean, std) = net[0][0][0], image_stats(train)
     x = _floats(train.subset(slice(0, 2000)), (mean, std))
     patches = F.unfold(x, conv.kernel_size, stride=3).transpose(1, 2).flatten(0, 1)
     values, directions = torch.linalg.eigh(patches.T.cov())
-    n = conv.out_channels//2
-    filters = (directions/values.clamp(min=floor*values[-1]).sqrt()).T.flip(0)[:n].view(n, *conv.weight.shape[1:])
-    with torch.no_grad(): conv.weight.copy_(scale*torch.cat([filters, -filters]))
+    n = conv.out_channels // 2
+    filters = (directions / values.clamp(min=floor * values[-1]).sqrt()).T.flip(0)[:n].view(n, *conv.weight.shape[1:])
+    with torch.no_grad():
+        conv.weight.copy_(scale * torch.cat([filters, -filters]))
     return net
 
-STEPS = { # name -> what is changed, what differs from `FAST`
-    'recipe':('nothing', {}),
-    'second_moment':("Adam's usual second moment", dict(opt_args={})),
-    'smoothing':('no label smoothing', dict(smoothing=0.)),
-    'rate':('a quarter of the rate', dict(lr=FAST['lr']/4)),
-    'smaller':('batches of a third', dict(bs=FAST['bs']//3, lr=FAST['lr']/3**.5)),
-    'larger':('batches of twice the size', dict(bs=FAST['bs']*2, lr=FAST['lr']*2**.5)),
-    'late':('batches of twice the size in the second half', dict(late=2)),
-    'compact':('the compact network', dict(model='compact', model_args=dict(p=0.))),
-    'narrower':('three quarters of the width', dict(model_args=dict(p=0., widths=[w*3//4 for w in FAST['model_args'].get('widths', (32,64,64))]))),
-    'float32':('float32', dict(precision='fp32')),
-    'rows':('channels first', dict(memory='contiguous_format')),
-    'whitened':('first layer whitens', dict(begin=whitened)),
+# %% ../nbs/41_bench.ipynb #f55e4279
+STEPS = {  # name -> what is changed, what differs from `FAST`
+    'recipe': ('nothing', {}),
+    'second_moment': ("Adam's usual second moment", dict(opt_args={})),
+    'smoothing': ('no label smoothing', dict(smoothing=0.0)),
+    'rate': ('a quarter of the rate', dict(lr=FAST['lr'] / 4)),
+    'smaller': ('batches of a third', dict(bs=FAST['bs'] // 3, lr=FAST['lr'] / 3**0.5)),
+    'larger': ('batches of twice the size', dict(bs=FAST['bs'] * 2, lr=FAST['lr'] * 2**0.5)),
+    'late': ('batches of twice the size in the second half', dict(late=2)),
+    'compact': ('the compact network', dict(model='compact', model_args=dict(p=0.0))),
+    'narrower': (
+        'three quarters of the width',
+        dict(model_args=dict(p=0.0, widths=[w * 3 // 4 for w in FAST['model_args'].get('widths', (32, 64, 64))])),
+    ),
+    'float32': ('float32', dict(precision='fp32')),
+    'rows': ('channels first', dict(memory='contiguous_format')),
+    'whitened': ('first layer whitens', dict(begin=whitened)),
 }
 
+# %% ../nbs/41_bench.ipynb #9ebd492f
 def steps(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    seeds:int=3,
-    profile:str='quick', # kept in the records
-    fresh:bool=False # run even what is there
-)->list: # records, question 'bench'
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    seeds: int = 3,
+    profile: str = 'quick',  # kept in the records
+    fresh: bool = False,  # run even what is there
+) -> list:  # records, question 'bench'
     "The recipe with each of its parts changed, in turns, on held-out images of the training files"
     s = load_set('mnist_train', where)
-    train, valid = (s.subset(i) for i in stratified_split(s.targets, 1/12))
-    train_ours(train.subset(slice(0, 2000)), valid.subset(slice(0, 10))) # what is slow once
+    train, valid = (s.subset(i) for i in stratified_split(s.targets, 1 / 12))
+    train_ours(train.subset(slice(0, 2000)), valid.subset(slice(0, 10)))  # what is slow once
     recs = []
     for seed in range(seeds):
         for name, (what, changes) in STEPS.items():
-            said = {k:getattr(v, '__name__', v) for k,v in changes.items()}
-            rec = Record('bench', name, {**FAST, **said, 'threads':torch.get_num_threads()}, dict(train=train.describe(), valid=valid.describe()), seed, where['kind'], profile)
+            said = {k: getattr(v, '__name__', v) for k, v in changes.items()}
+            rec = Record(
+                'bench',
+                name,
+                {**FAST, **said, 'threads': torch.get_num_threads()},
+                dict(train=train.describe(), valid=valid.describe()),
+                seed,
+                where['kind'],
+                profile,
+            )
             rec.tables['what'] = what
-            def work(rec, changes=changes): rec.metrics.update(zip(('accuracy','seconds'), train_ours(train, valid, rec.seed, **changes)))
+
+            def work(rec, changes=changes):
+                rec.metrics.update(zip(('accuracy', 'seconds'), train_ours(train, valid, rec.seed, **changes)))
+
             recs.append(run_once(rec, out, work, fresh))
     return recs
 
 # %% ../nbs/41_bench.ipynb #b9a5a4d4
 SCALE, CLASSES = (10_000, 30_000, 100_000, 300_000, 814_255), 62
 
+# %% ../nbs/41_bench.ipynb #708a8d0d
 def train_many(
-    n:int, # images
-    where:dict, # from `resolve_data`
-    threads:int=0 # 0: as many as PyTorch takes
-)->dict: # `n`, `seconds` of one epoch, `memory` in MiB: the peak of this process, where the system says
+    n: int,  # images
+    where: dict,  # from `resolve_data`
+    threads: int = 0,  # 0: as many as PyTorch takes
+) -> dict:  # `n`, `seconds` of one epoch, `memory` in MiB: the peak of this process, where the system says
     "One epoch by `FAST` on so many images, repeated from MNIST's"
-    if threads: torch.set_num_threads(threads)
+    if threads:
+        torch.set_num_threads(threads)
     s = load_set('mnist_train', where)
-    train_ours(s.subset(slice(0, 2000)), s.subset(slice(0, 10))) # what is slow once
-    s = ImageSet(np.resize(s.images, (n, *s.images.shape[1:])), np.arange(n) % CLASSES, [str(c) for c in range(CLASSES)], 'repeated')
+    train_ours(s.subset(slice(0, 2000)), s.subset(slice(0, 10)))  # what is slow once
+    s = ImageSet(
+        np.resize(s.images, (n, *s.images.shape[1:])),
+        np.arange(n) % CLASSES,
+        [str(c) for c in range(CLASSES)],
+        'repeated',
+    )
     _, seconds = train_ours(s, s.subset(slice(0, 10)))
     return dict(n=n, seconds=seconds, memory=peak_memory())
 
+# %% ../nbs/41_bench.ipynb #deea37ac
 def scale(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    sizes=SCALE, # numbers of images
-    profile:str='quick', # kept in the record
-    fresh:bool=False # run even when the record is there
-)->Record: # question 'bench', table `sizes`
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    sizes=SCALE,  # numbers of images
+    profile: str = 'quick',  # kept in the record
+    fresh: bool = False,  # run even when the record is there
+) -> Record:  # question 'bench', table `sizes`
     "Seconds and memory as the number of images grows"
     from joblib.externals.loky import ProcessPoolExecutor
-    rec = Record('bench', 'scale', dict(FAST, sizes=list(sizes), threads=torch.get_num_threads()), dict(train=load_set('mnist_train', where).describe()), kind=where['kind'], profile=profile)
+
+    rec = Record(
+        'bench',
+        'scale',
+        dict(FAST, sizes=list(sizes), threads=torch.get_num_threads()),
+        dict(train=load_set('mnist_train', where).describe()),
+        kind=where['kind'],
+        profile=profile,
+    )
+
     def work(rec):
         rec.tables['sizes'] = []
         for n in sizes:
-            with ProcessPoolExecutor(1) as pool: rec.tables['sizes'].append(pool.submit(train_many, n, where, threads=rec.config['threads']).result())
+            with ProcessPoolExecutor(1) as pool:
+                rec.tables['sizes'].append(pool.submit(train_many, n, where, threads=rec.config['threads']).result())
             say('{n:,} images: {seconds:.1f} s, {memory} MiB'.format(**rec.tables['sizes'][-1]))
+
     return run_once(rec, out, work, fresh)

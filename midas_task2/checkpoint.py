@@ -20,7 +20,8 @@ from .datasets import RENDERINGS
 from .models import MODELS, create_model
 
 # %% ../nbs/21_checkpoint.ipynb #eefa8460
-PICKLES = ('.pkl','.pth','.pt')
+PICKLES = ('.pkl', '.pth', '.pt')
+
 
 def _refusal(path):
     return f'{path}: a pickle can run any code when it is read; use a folder with model.json, or see `load_pickle` for a file that you made yourself'
@@ -29,115 +30,146 @@ def _refusal(path):
 @dataclass
 class Spec:
     "What `model.json` says"
-    arch:str # a name in `MODELS`
-    vocab:list # class names, one per output
-    size:list # height, width
-    mean:float # of a pixel in [0, 1], subtracted
-    std:float # of a pixel in [0, 1], divided by
-    rendering:str='page' # how a picture becomes an image: a name in `RENDERINGS`
-    c_in:int=1 # channels
-    args:dict=field(default_factory=dict) # more arguments of the architecture
-    record:str='' # id of the record of the run that made it
-    card:dict=field(default_factory=dict) # for people: data, accuracy, how it was trained
-    sha256:str='' # of `model.safetensors`; filled in when saved
-    temperature:float=1. # divides the logits, so that the probabilities are as sure as they should be
 
-    def build(self)->nn.Sequential:
+    arch: str  # a name in `MODELS`
+    vocab: list  # class names, one per output
+    size: list  # height, width
+    mean: float  # of a pixel in [0, 1], subtracted
+    std: float  # of a pixel in [0, 1], divided by
+    rendering: str = 'page'  # how a picture becomes an image: a name in `RENDERINGS`
+    c_in: int = 1  # channels
+    args: dict = field(default_factory=dict)  # more arguments of the architecture
+    record: str = ''  # id of the record of the run that made it
+    card: dict = field(default_factory=dict)  # for people: data, accuracy, how it was trained
+    sha256: str = ''  # of `model.safetensors`; filled in when saved
+    temperature: float = 1.0  # divides the logits, so that the probabilities are as sure as they should be
+
+    def build(self) -> nn.Sequential:
         "The network, with random weights"
         return create_model(self.arch, len(self.vocab), self.c_in, self.size, **self.args)
 
+# %% ../nbs/21_checkpoint.ipynb #0b5e853a
 def save_checkpoint(
-    folder:Path|str, # made when missing
-    model:nn.Module,
-    spec:Spec
-)->Path: # the folder
+    folder: Path | str,  # made when missing
+    model: nn.Module,
+    spec: Spec,
+) -> Path:  # the folder
     "Write weights, then `model.json` with their digest; each file appears whole or not at all"
     folder = Path(folder)
-    state = {k:v.detach().cpu().contiguous() for k,v in model.state_dict().items()}
-    with atomic_path(folder/'model.safetensors') as p:
-        try: save_file(state, p)
-        except SafetensorError as e: raise OSError(errno.ENOSPC, one_line(e), str(folder)) from None # of what it says, only a full disk happens
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    with atomic_path(folder / 'model.safetensors') as p:
+        try:
+            save_file(state, p)
+        except SafetensorError as e:
+            raise OSError(errno.ENOSPC, one_line(e), str(folder)) from None  # of what it says, only a full disk happens
         spec.sha256 = hashlib.sha256(p.read_bytes()).hexdigest()
-    write_text(folder/'model.json', json.dumps(dict(format=1, **asdict(spec)), indent=1))
+    write_text(folder / 'model.json', json.dumps(dict(format=1, **asdict(spec)), indent=1))
     return folder
 
 # %% ../nbs/21_checkpoint.ipynb #08105fea
 def load_checkpoint(
-    folder:Path|str # holds `model.json` and `model.safetensors`
-)->tuple: # network in evaluation mode, `Spec`
+    folder: Path | str,  # holds `model.json` and `model.safetensors`
+) -> tuple:  # network in evaluation mode, `Spec`
     "Read a checkpoint; raises `InputError` when a file is missing, damaged or of another architecture"
     folder = Path(folder)
-    spec = _read_spec(folder/'model.json')
-    weights = folder/'model.safetensors'
-    if not weights.is_file(): raise InputError(f'{weights}: missing; copy it beside model.json or train again')
+    spec = _read_spec(folder / 'model.json')
+    weights = folder / 'model.safetensors'
+    if not weights.is_file():
+        raise InputError(f'{weights}: missing; copy it beside model.json or train again')
     try:
         shapes = _shapes(spec, weights)
-        if hashlib.sha256(weights.read_bytes()).hexdigest() != spec.sha256: raise InputError(f'{weights}: does not match the digest in model.json; copy both files again')
+        if hashlib.sha256(weights.read_bytes()).hexdigest() != spec.sha256:
+            raise InputError(f'{weights}: does not match the digest in model.json; copy both files again')
         model = _filled(spec, load_file(weights), shapes)
-    except InputError: raise
+    except InputError:
+        raise
     except (RuntimeError, SafetensorError, TypeError, ValueError):
-        raise InputError(f"{folder}: the weights do not fit the architecture '{spec.arch}' that model.json names; take both files from one run") from None
+        raise InputError(
+            f"{folder}: the weights do not fit the architecture '{spec.arch}' that model.json names; take both files from one run"
+        ) from None
     return model.eval().to(memory_format=torch.channels_last), spec
 
+# %% ../nbs/21_checkpoint.ipynb #6272f580
 def _shapes(spec, path):
     "What the network's tensors look like; on the `meta` device, where a model.json that asks for a huge network costs nothing"
-    with torch.device('meta'): state = spec.build().state_dict()
+    with torch.device('meta'):
+        state = spec.build().state_dict()
     # the file is read whole, so it may not be much larger than what it should hold
-    if path.stat().st_size > sum(v.numel()*v.element_size() for v in state.values()) + 2**20: raise ValueError('larger than the network')
-    return {k:(v.shape, v.dtype) for k,v in state.items()}
+    if path.stat().st_size > sum(v.numel() * v.element_size() for v in state.values()) + 2**20:
+        raise ValueError('larger than the network')
+    return {k: (v.shape, v.dtype) for k, v in state.items()}
 
+# %% ../nbs/21_checkpoint.ipynb #d4389d41
 def _filled(spec, weights, shapes):
     "The network with `weights`"
-    if shapes != {k:(v.shape, v.dtype) for k,v in weights.items()}: raise ValueError('other shapes')
-    if not all(v.isfinite().all() for v in weights.values()): raise ValueError('not all numbers')
+    if shapes != {k: (v.shape, v.dtype) for k, v in weights.items()}:
+        raise ValueError('other shapes')
+    if not all(v.isfinite().all() for v in weights.values()):
+        raise ValueError('not all numbers')
     model = spec.build()
     model.load_state_dict(weights)
     return model
 
 # %% ../nbs/21_checkpoint.ipynb #520fecac
 def load_start(
-    out:Path|str, # an output folder
-    **of # as for `find_network`
-)->tuple: # network, its `Spec`, and the settings that name it
+    out: Path | str,  # an output folder
+    **of,  # as for `find_network`
+) -> tuple:  # network, its `Spec`, and the settings that name it
     "The network of an earlier experiment, to start from; raises `Missing` when it is not there"
     net, spec = load_checkpoint(find_network(out, **of))
-    return net, spec, dict(start=spec.record, weights=spec.sha256, head='apart') # see `build_learner`
+    return net, spec, dict(start=spec.record, weights=spec.sha256, head='apart')  # see `build_learner`
 
 # %% ../nbs/21_checkpoint.ipynb #78864b78
 def _read_spec(path):
-    if path.parent.suffix in PICKLES: raise InputError(_refusal(path.parent))
-    if not path.is_file(): raise InputError(f'{path}: no checkpoint here; train one with `midas_task2 q1`, or name a folder that holds model.json')
+    if path.parent.suffix in PICKLES:
+        raise InputError(_refusal(path.parent))
+    if not path.is_file():
+        raise InputError(
+            f'{path}: no checkpoint here; train one with `midas_task2 q1`, or name a folder that holds model.json'
+        )
     remedy = 'take both files of the checkpoint from one run again'
     spec = load_json(Spec, path, 'model.json', remedy)
-    if wrong := next((what for what,good in _checks(spec) if not good), None): raise InputError(f'{path}: not a readable model.json ({wrong}); {remedy}')
+    if wrong := next((what for what, good in _checks(spec) if not good), None):
+        raise InputError(f'{path}: not a readable model.json ({wrong}); {remedy}')
     return spec
 
-_LARGEST = 4096 # of any whole number in a model.json: width, depth, side of the image
+# %% ../nbs/21_checkpoint.ipynb #e4c75aa5
+_LARGEST = 4096  # of any whole number in a model.json: width, depth, side of the image
 
+# %% ../nbs/21_checkpoint.ipynb #d6eeede8
 def _checks(spec):
     "What must hold of a spec that somebody else wrote, as pairs of a description and whether it does"
     whole = lambda v, top=_LARGEST: isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= top
-    yield f"unknown architecture {spec.arch!r}", spec.arch in MODELS
-    yield f"unknown rendering {spec.rendering!r}", spec.rendering in RENDERINGS
-    yield 'vocab is not a list of distinct names', spec.vocab and all(isinstance(c, str) for c in spec.vocab) and len(set(spec.vocab)) == len(spec.vocab) <= 2**16
+    yield f'unknown architecture {spec.arch!r}', spec.arch in MODELS
+    yield f'unknown rendering {spec.rendering!r}', spec.rendering in RENDERINGS
+    yield (
+        'vocab is not a list of distinct names',
+        spec.vocab and all(isinstance(c, str) for c in spec.vocab) and len(set(spec.vocab)) == len(spec.vocab) <= 2**16,
+    )
     yield 'size is not a height and a width', len(spec.size) == 2 and all(map(whole, spec.size))
     yield 'c_in is no number of channels', whole(spec.c_in, 16)
     yield 'mean and std do not normalise', -10 <= spec.mean <= 10 and 1e-4 < spec.std <= 10
-    yield 'temperature is no small positive number', .01 < spec.temperature < 100
+    yield 'temperature is no small positive number', 0.01 < spec.temperature < 100
     numbers = [v for a in spec.args.values() for v in (a if isinstance(a, list) else [a])]
-    yield 'its arguments are no small numbers', len(numbers) < 100 and all(whole(v) or isinstance(v, float) and 0 <= v < 1 for v in numbers)
+    yield (
+        'its arguments are no small numbers',
+        len(numbers) < 100 and all(whole(v) or isinstance(v, float) and 0 <= v < 1 for v in numbers),
+    )
 
 # %% ../nbs/21_checkpoint.ipynb #bd571ff3
 def load_pickle(
-    path:Path|str, # `export.pkl` of fastai's `Learner.export`, or a `.pth` of `Learner.save` or `torch.save`
-    trusted:bool=False # that you made the file yourself, or trust its maker as far as to run their programs
-): # a `Learner` for `.pkl`; what was saved for `.pth`; raises `InputError` unless `trusted`
+    path: Path | str,  # `export.pkl` of fastai's `Learner.export`, or a `.pth` of `Learner.save` or `torch.save`
+    trusted: bool = False,  # that you made the file yourself, or trust its maker as far as to run their programs
+):  # a `Learner` for `.pkl`; what was saved for `.pth`; raises `InputError` unless `trusted`
     "Read a pickle, with a warning"
     path = Path(path)
-    if not trusted: raise InputError(_refusal(path))
-    if not path.is_file(): raise InputError(f'{path}: no such file')
+    if not trusted:
+        raise InputError(_refusal(path))
+    if not path.is_file():
+        raise InputError(f'{path}: no such file')
     warnings.warn(f'{path}: reading a pickle runs the code in it', stacklevel=2)
     if path.suffix == '.pkl':
         from fastai.learner import load_learner
+
         return load_learner(path)
-    return torch.load(path, map_location='cpu', weights_only=False) # nosec B614: the caller said that it is trusted
+    return torch.load(path, map_location='cpu', weights_only=False)  # nosec B614: the caller said that it is trusted

@@ -23,51 +23,98 @@ from .core import InputError, Skipped, check_seed, find_network, home, one_line,
 # %% ../nbs/42_cli.ipynb #c9de5a37
 PROFILE_NAMES = ('smoke', 'quick', 'full')
 
-def _out(out): return Path(out) if out else home()/'reports'
 
+def _out(out):
+    return Path(out) if out else home() / 'reports'
+
+# %% ../nbs/42_cli.ipynb #84ab9993
 def _where(data, roles, labels=''):
     "Resolve the data and say which it is"
     from midas_task2.datasets import resolve_data
+
     where = resolve_data(data, roles, labels)
-    hint = ' (not every source is there; see `midas_task2 data status`)' if data == 'auto' and where['kind'] == 'embedded' else ''
-    say(f"data: {where['kind']}{hint}")
+    hint = (
+        ' (not every source is there; see `midas_task2 data status`)'
+        if data == 'auto' and where['kind'] == 'embedded'
+        else ''
+    )
+    say(f'data: {where["kind"]}{hint}')
     return where
 
+# %% ../nbs/42_cli.ipynb #48edca6a
 def _seeds(seed, seeds):
     "The seeds of a command: each has records and networks of its own, so a run of many goes on after the last that was done"
-    if seeds < 1: raise InputError(f'--seeds {seeds}: give 1 or more')
-    check_seed(seed); check_seed(seed+seeds-1)
-    return range(seed, seed+seeds)
+    if seeds < 1:
+        raise InputError(f'--seeds {seeds}: give 1 or more')
+    check_seed(seed)
+    check_seed(seed + seeds - 1)
+    return range(seed, seed + seeds)
+
 
 def _check_profile(profile):
-    if profile not in PROFILE_NAMES: raise InputError(f"profile '{profile}' is not known; choose one of {', '.join(PROFILE_NAMES)}")
+    if profile not in PROFILE_NAMES:
+        raise InputError(f"profile '{profile}' is not known; choose one of {', '.join(PROFILE_NAMES)}")
 
 # %% ../nbs/42_cli.ipynb #c7c03bc1
 def _show(result, as_json, text):
     "Print a result: JSON for machines, `text` for people"
-    print(dumps(result, indent=1, default=lambda o: o.tolist() if hasattr(o, 'tolist') else str(o)) if as_json else '\n'.join(map(one_line, text.splitlines())))
+    print(
+        dumps(result, indent=1, default=lambda o: o.tolist() if hasattr(o, 'tolist') else str(o))
+        if as_json
+        else '\n'.join(map(one_line, text.splitlines()))
+    )
 
+# %% ../nbs/42_cli.ipynb #9a9e53f9
 def _record_lines(records):
     "One line per record: name, accuracy with its interval where there is one, seconds"
-    def acc(m): return f"{m['accuracy']:8.2%} ({m['accuracy_low']:.2%} to {m['accuracy_high']:.2%})" if isinstance(m.get('accuracy_low'), float) else f"{m['accuracy']:8.2%}" if isinstance(m.get('accuracy'), float) else ''
-    note = lambda r: '  before any MNIST image' if 'zero_shot' in r.metrics else '  uses clean labels' if r.metrics.get('uses_clean_labels') else ''
+
+    def acc(m):
+        return (
+            f'{m["accuracy"]:8.2%} ({m["accuracy_low"]:.2%} to {m["accuracy_high"]:.2%})'
+            if isinstance(m.get('accuracy_low'), float)
+            else f'{m["accuracy"]:8.2%}'
+            if isinstance(m.get('accuracy'), float)
+            else ''
+        )
+
+    note = lambda r: (
+        '  before any MNIST image'
+        if 'zero_shot' in r.metrics
+        else '  uses clean labels'
+        if r.metrics.get('uses_clean_labels')
+        else ''
+    )
     return '\n'.join(f'{r.question:5} {r.name:20} {acc(r.metrics):28} {r.seconds:8.1f} s{note(r)}' for r in records)
 
+# %% ../nbs/42_cli.ipynb #c723f2f2
 def _summary(records):
-    return [dict(id=r.id, file=r.filename, question=r.question, name=r.name, seed=r.seed, kind=r.kind, profile=r.profile, metrics=r.metrics, seconds=r.seconds) for r in records]
+    return [
+        dict(
+            id=r.id,
+            file=r.filename,
+            question=r.question,
+            name=r.name,
+            seed=r.seed,
+            kind=r.kind,
+            profile=r.profile,
+            metrics=r.metrics,
+            seconds=r.seconds,
+        )
+        for r in records
+    ]
 
 # %% ../nbs/42_cli.ipynb #13c9b643
 def _experiment(
-    make, # function(where, out, seed=, profile=, fresh=) -> records
-    roles, # what it needs of the data
-    data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
-    out:str='', # output folder, which also holds the networks that others start from; default: `reports`
-    seed:int=42, # of split, initial weights, batches and augmentation
-    seeds:int=1, # how many, counting from `seed`
-    profile:str='quick', # smoke, quick or full
-    fresh:bool=False, # run again what was done already
-    json:bool=False, # print JSON
-    labels='' # of one's own drawings
+    make,  # function(where, out, seed=, profile=, fresh=) -> records
+    roles,  # what it needs of the data
+    data: str = 'auto',  # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
+    out: str = '',  # output folder, which also holds the networks that others start from; default: `reports`
+    seed: int = 42,  # of split, initial weights, batches and augmentation
+    seeds: int = 1,  # how many, counting from `seed`
+    profile: str = 'quick',  # smoke, quick or full
+    fresh: bool = False,  # run again what was done already
+    json: bool = False,  # print JSON
+    labels='',  # of one's own drawings
 ):
     "Make the records of every seed, and show them"
     _check_profile(profile)
@@ -78,160 +125,244 @@ def _experiment(
 
 # %% ../nbs/42_cli.ipynb #940cab3f
 def data_status(
-    json:bool=False # print JSON
+    json: bool = False,  # print JSON
 ):
     "What data is there, and is it verified"
     from midas_task2.sources import source_status
+
     rows = source_status()
-    line = lambda r: f"{r['name']:11} {'verified' if r['verified'] else 'not verified' if r['present'] else 'missing':13} {r['path'] if r['present'] else ''} {r['todo'] or ''}".rstrip()
+    line = lambda r: (
+        f'{r["name"]:11} {"verified" if r["verified"] else "not verified" if r["present"] else "missing":13} {r["path"] if r["present"] else ""} {r["todo"] or ""}'.rstrip()
+    )
     _show(rows, json, '\n'.join(map(line, rows)))
 
+# %% ../nbs/42_cli.ipynb #49f28da8
 def data_import(
-    path:str, # a zip, tar or folder that holds one or more of the sources, in any packaging
-    json:bool=False # print JSON
+    path: str,  # a zip, tar or folder that holds one or more of the sources, in any packaging
+    json: bool = False,  # print JSON
 ):
     "Verify data you already have and keep it in `data/`"
     from midas_task2.sources import import_source
+
     _show_kept(import_source(path), json)
 
+# %% ../nbs/42_cli.ipynb #0c118a05
 def data_fetch(
-    names:Param('which of trainPart1, mnistTask3, mnist; default: all three', str, nargs='*', opt=False)=None, # which of trainPart1, mnistTask3, mnist; default: all three
-    json:bool=False # print JSON
+    names: Param(
+        'which of trainPart1, mnistTask3, mnist; default: all three', str, nargs='*', opt=False
+    ) = None,  # which of trainPart1, mnistTask3, mnist; default: all three
+    json: bool = False,  # print JSON
 ):
     "Download the sources that are missing, verify and keep them"
     from midas_task2.sources import SOURCES, fetch_source
-    _show_kept({n:fetch_source(n) for n in (names or SOURCES)}, json)
 
+    _show_kept({n: fetch_source(n) for n in (names or SOURCES)}, json)
+
+# %% ../nbs/42_cli.ipynb #e820fd27
 def _show_kept(found, json):
-    _show({n:str(p) for n,p in found.items()}, json, '\n'.join(f'{n}: verified, kept as {p}' for n,p in found.items()))
+    _show(
+        {n: str(p) for n, p in found.items()}, json, '\n'.join(f'{n}: verified, kept as {p}' for n, p in found.items())
+    )
 
 # %% ../nbs/42_cli.ipynb #af8df6a7
-@delegates(_experiment, but=['seed','seeds','labels'])
+@delegates(_experiment, but=['seed', 'seeds', 'labels'])
 def explore(**kwargs):
     "Statistics, sample grids, sizes and writers of each data set"
     from midas_task2.explore import explore
-    return _experiment(lambda where, out, seed, **kw: explore(where, out, **kw), ('drawings','mnist_train','mnist_test','task3'), **kwargs)
 
+    return _experiment(
+        lambda where, out, seed, **kw: explore(where, out, **kw),
+        ('drawings', 'mnist_train', 'mnist_test', 'task3'),
+        **kwargs,
+    )
+
+# %% ../nbs/42_cli.ipynb #8ccc1bd5
 @delegates(_experiment, but=['labels'])
 def q1(
-    data:str='auto', # as for `run`, or your own drawings: a zip or folder of class folders
-    model:str='compact', # compact, lean, baseline, mlp, cnn_pool, cnn_transformer, alexnet, vgg11_bn, resnet18, resnet34, resnet50
-    split:str='stratified', # or writer: nobody's drawings on both sides
-    labels:str='', # with your own drawings: a CSV file with the columns file and label; default: the folders' names
-    epochs:int=None, # default: what the profile says
-    **kwargs
+    data: str = 'auto',  # as for `run`, or your own drawings: a zip or folder of class folders
+    model: str = 'compact',  # compact, lean, baseline, mlp, cnn_pool, cnn_transformer, alexnet, vgg11_bn, resnet18, resnet34, resnet50
+    split: str = 'stratified',  # or writer: nobody's drawings on both sides
+    labels: str = '',  # with your own drawings: a CSV file with the columns file and label; default: the folders' names
+    epochs: int = None,  # default: what the profile says
+    **kwargs,
 ):
     "Q1: train on the 62-class drawings, measure on held-out ones"
     from midas_task2.q1 import run_q1
-    if epochs is not None and epochs < 1: raise InputError(f'--epochs {epochs}: give 1 or more')
-    changes = dict(model=model, split=split) | (dict(epochs=epochs) if epochs else {})
-    return _experiment(lambda where, out, **kw: [run_q1(where, out, **kw, **changes)], ['drawings'], data, labels=labels, **kwargs)
 
+    if epochs is not None and epochs < 1:
+        raise InputError(f'--epochs {epochs}: give 1 or more')
+    changes = dict(model=model, split=split) | (dict(epochs=epochs) if epochs else {})
+    return _experiment(
+        lambda where, out, **kw: [run_q1(where, out, **kw, **changes)], ['drawings'], data, labels=labels, **kwargs
+    )
+
+# %% ../nbs/42_cli.ipynb #ca789d57
 @delegates(_experiment, but=['labels'])
 def q2(**kwargs):
     "Q2: pretrain on the ten drawn digits, then MNIST against a random start"
     from midas_task2.q2 import run_q2
-    return _experiment(run_q2, ('drawings','mnist_train','mnist_test'), **kwargs)
+
+    return _experiment(run_q2, ('drawings', 'mnist_train', 'mnist_test'), **kwargs)
+
 
 @delegates(_experiment, but=['labels'])
 def q3(**kwargs):
     "Q3: learn from mnistTask3's wrong labels, from scratch and from Q1's network"
     from midas_task2.q3 import run_q3
-    return _experiment(run_q3, ('mnist_train','mnist_test','task3'), **kwargs)
 
-@delegates(_experiment, but=['seeds','labels'])
+    return _experiment(run_q3, ('mnist_train', 'mnist_test', 'task3'), **kwargs)
+
+# %% ../nbs/42_cli.ipynb #e8545004
+@delegates(_experiment, but=['seeds', 'labels'])
 def tsne(**kwargs):
     "t-SNE maps of MNIST's pixels and of what the trained networks see"
     from midas_task2.embed import tsne_records
-    return _experiment(tsne_records, ('drawings','mnist_test'), **kwargs)
+
+    return _experiment(tsne_records, ('drawings', 'mnist_test'), **kwargs)
 
 # %% ../nbs/42_cli.ipynb #4a09f200
 def study(
-    groups:Param('what to run: headline, writers, distilled, robust, large, ablation, ladder, sweeps (Q1); transfer, best, gap (Q2); verdicts, audit, losses_mlp, losses_cnn, sizes, answer (Q3); default: all of Q1', str, nargs='*', opt=False)=None, # what to run; default: all of Q1
-    data:str='auto', # as for `run`
-    out:str='', # output folder; default: `reports/q1-study`, and `reports/mnist-study` for Q2 and Q3
-    profile:str='quick', # quick, or smoke: one epoch, to see that it runs
-    rows:str='', # only these rows of the groups, separated by commas
-    workers:int=0, # processes; 0: as many as cores and memory allow
-    fresh:bool=False, # run again what was done already
-    json:bool=False # print JSON
+    groups: Param(
+        'what to run: headline, writers, distilled, robust, large, ablation, ladder, sweeps (Q1); transfer, best, gap (Q2); verdicts, audit, losses_mlp, losses_cnn, sizes, answer (Q3); default: all of Q1',
+        str,
+        nargs='*',
+        opt=False,
+    ) = None,  # what to run; default: all of Q1
+    data: str = 'auto',  # as for `run`
+    out: str = '',  # output folder; default: `reports/q1-study`, and `reports/mnist-study` for Q2 and Q3
+    profile: str = 'quick',  # quick, or smoke: one epoch, to see that it runs
+    rows: str = '',  # only these rows of the groups, separated by commas
+    workers: int = 0,  # processes; 0: as many as cores and memory allow
+    fresh: bool = False,  # run again what was done already
+    json: bool = False,  # print JSON
 ):
     "The questions at length, with several seeds or folds: what each choice is worth; hours, but it goes on where it was stopped"
-    if workers < 0: raise InputError(f'--workers {workers}: give 0 or more')
+    if workers < 0:
+        raise InputError(f'--workers {workers}: give 0 or more')
     from midas_task2.q3_study import GROUPS as OF_Q3
+
     of_mnist = [g for g in groups or () if g in ('transfer', 'best', 'gap', 'verdicts', *OF_Q3)]
-    if of_mnist and len(of_mnist) < len(groups): raise InputError(f"study {' '.join(groups)}: groups of Q1 and of MNIST have folders of their own; run them one after the other")
-    if rows and len(groups or ()) != 1: raise InputError(f'--rows {rows}: name the one group that has them')
-    if of_mnist: return _study_mnist(of_mnist, data, out, profile, rows, workers, fresh, json)
+    if of_mnist and len(of_mnist) < len(groups):
+        raise InputError(
+            f'study {" ".join(groups)}: groups of Q1 and of MNIST have folders of their own; run them one after the other'
+        )
+    if rows and len(groups or ()) != 1:
+        raise InputError(f'--rows {rows}: name the one group that has them')
+    if of_mnist:
+        return _study_mnist(of_mnist, data, out, profile, rows, workers, fresh, json)
     from midas_task2.q1_release import study_robustness
     from midas_task2.q1_study import GROUPS, conclude, group_records, run_group
+
     out, where = _study_place(out, data, profile)
     asked = dict(profile=profile, only=rows.split(',') if rows else None)
-    for g in groups or GROUPS: group_records(g, where, **asked) # what is wrong with any is said before the first is trained
-    for g in groups or GROUPS: run_group(g, where, out, **asked, workers=workers, fresh=fresh)
+    for g in groups or GROUPS:
+        group_records(g, where, **asked)  # what is wrong with any is said before the first is trained
+    for g in groups or GROUPS:
+        run_group(g, where, out, **asked, workers=workers, fresh=fresh)
     recs = conclude(where, out, profile) + study_robustness(where, out, profile)
     _show(_summary(recs), json, '\n'.join(line for r in recs for line in _study_lines(r)))
     return recs
 
+# %% ../nbs/42_cli.ipynb #79b8021e
 def _study_place(out, data, profile, roles=('drawings',), place='q1-study'):
     "Output folder and data of a study; the place of the committed one takes nothing else"
-    if profile not in ('smoke', 'quick'): raise InputError(f"profile '{profile}' is not for a study; choose smoke or quick")
+    if profile not in ('smoke', 'quick'):
+        raise InputError(f"profile '{profile}' is not for a study; choose smoke or quick")
     where = _where(data, roles)
-    if not out and (where['kind'], profile) != ('real', 'quick'): raise InputError('a study of other data or profile than the real and quick needs --out FOLDER')
-    return out or home()/'reports'/place, where
+    if not out and (where['kind'], profile) != ('real', 'quick'):
+        raise InputError('a study of other data or profile than the real and quick needs --out FOLDER')
+    return out or home() / 'reports' / place, where
 
+# %% ../nbs/42_cli.ipynb #db64ba43
 def _study_mnist(groups, data, out, profile, rows, workers, fresh, json):
     from midas_task2.compare import result_table
     from midas_task2.q2_study import best, gap, transfer
     from midas_task2.q3_study import run_group
     from midas_task2.mnist_tables import errors_table
     from midas_task2.verdicts import run_verdicts
-    if rows and groups[0] in ('transfer', 'best'): raise InputError(f'--rows {rows}: {groups[0]} has none')
+
+    if rows and groups[0] in ('transfer', 'best'):
+        raise InputError(f'--rows {rows}: {groups[0]} has none')
     out, where = _study_place(out, data, profile, ('drawings', 'mnist_train', 'mnist_test', 'task3'), 'mnist-study')
-    same, only = dict(where=where, out=out, profile=profile, workers=workers, fresh=fresh), rows.split(',') if rows else None
+    same, only = (
+        dict(where=where, out=out, profile=profile, workers=workers, fresh=fresh),
+        rows.split(',') if rows else None,
+    )
     runs = dict(transfer=transfer, best=best, gap=partial(gap, only=only), verdicts=partial(run_verdicts, only=only))
-    done = {g:runs.get(g, partial(run_group, g, only=only))(**same) for g in groups}
+    done = {g: runs.get(g, partial(run_group, g, only=only))(**same) for g in groups}
     recs = [r for rs in done.values() for r in rs]
-    _show(_summary(recs), json, '\n\n'.join((errors_table if g == 'verdicts' else result_table)(rs).to_string() for g,rs in done.items()))
+    _show(
+        _summary(recs),
+        json,
+        '\n\n'.join((errors_table if g == 'verdicts' else result_table)(rs).to_string() for g, rs in done.items()),
+    )
     return recs
 
 # %% ../nbs/42_cli.ipynb #14f1b190
 def _study_lines(r):
     "A group's rows, or one line for what was concluded from a cross-validation"
-    if 'changes' in r.tables: return ['', 'moved, scaled, cropped'] + [f"{c['change']:30} page {c['page_accuracy']:7.2%}  crop {c['crop_accuracy']:7.2%}  both {c['both_accuracy']:7.2%}" for c in r.tables['changes']]
-    if 'pen' in r.tables: return ['', 'strokes thinner and thicker, in the crop'] + [f"{p['amount']:+5.1f} pixel  accuracy {p['accuracy']:7.2%}  capitals read as small {p['capital_as_small']:7.2%}  small as capitals {p['small_as_capital']:7.2%}" for p in r.tables['pen']]
-    if 'rows' not in r.tables: return [f"{r.name:36} {r.metrics['accuracy']:7.2%}  {r.metrics['answered_at_99']:.0%} answered when 99 % should be right, {r.metrics['right_at_99']:.1%} are"]
+    if 'changes' in r.tables:
+        return ['', 'moved, scaled, cropped'] + [
+            f'{c["change"]:30} page {c["page_accuracy"]:7.2%}  crop {c["crop_accuracy"]:7.2%}  both {c["both_accuracy"]:7.2%}'
+            for c in r.tables['changes']
+        ]
+    if 'pen' in r.tables:
+        return ['', 'strokes thinner and thicker, in the crop'] + [
+            f'{p["amount"]:+5.1f} pixel  accuracy {p["accuracy"]:7.2%}  capitals read as small {p["capital_as_small"]:7.2%}  small as capitals {p["small_as_capital"]:7.2%}'
+            for p in r.tables['pen']
+        ]
+    if 'rows' not in r.tables:
+        return [
+            f'{r.name:36} {r.metrics["accuracy"]:7.2%}  {r.metrics["answered_at_99"]:.0%} answered when 99 % should be right, {r.metrics["right_at_99"]:.1%} are'
+        ]
     from midas_task2.study_figures import group_table
+
     return ['', r.tables['title'], *group_table(r)[['accuracy, %', 'difference']].to_string().splitlines()]
 
 # %% ../nbs/42_cli.ipynb #fd95e114
 def release(
-    of:Param('whose networks: q1, q2 or q3; default: q1', str, nargs='?', opt=False)='q1', # whose networks: q1, q2 or q3
-    data:str='auto', # as for `run`
-    out:str='', # the output folder of `study`; default: `reports/q1-study` or `reports/mnist-study`
-    to:str='', # where the networks go; default: `models` at home, for real data
-    profile:str='quick', # as for `study`
-    json:bool=False # print JSON
+    of: Param(
+        'whose networks: q1, q2 or q3; default: q1', str, nargs='?', opt=False
+    ) = 'q1',  # whose networks: q1, q2 or q3
+    data: str = 'auto',  # as for `run`
+    out: str = '',  # the output folder of `study`; default: `reports/q1-study` or `reports/mnist-study`
+    to: str = '',  # where the networks go; default: `models` at home, for real data
+    profile: str = 'quick',  # as for `study`
+    json: bool = False,  # print JSON
 ):
     "Q1: train the released networks on all drawings, after `study headline robust`; Q2: take those of `study best`; Q3: of `study answer`"
-    if of not in ('q1', 'q2', 'q3'): raise InputError(f"release '{of}': choose q1, q2 or q3")
-    out, where = _study_place(out, data, profile, **({} if of == 'q1' else dict(roles=('mnist_test',), place='mnist-study')))
-    if not to and (where['kind'], profile) != ('real', 'quick'): raise InputError('networks of other data or profile than the real and quick need --to FOLDER')
-    to = Path(to or home()/'models')
+    if of not in ('q1', 'q2', 'q3'):
+        raise InputError(f"release '{of}': choose q1, q2 or q3")
+    out, where = _study_place(
+        out, data, profile, **({} if of == 'q1' else dict(roles=('mnist_test',), place='mnist-study'))
+    )
+    if not to and (where['kind'], profile) != ('real', 'quick'):
+        raise InputError('networks of other data or profile than the real and quick need --to FOLDER')
+    to = Path(to or home() / 'models')
     from midas_task2 import q1_release, q3_study
-    names, recs = (q1_release.RELEASES, q1_release.release(where, out, to, profile)) if of == 'q1' else (q3_study.RELEASES[of], q3_study.release_mnist(of, out, to, where['kind'], profile))
-    _show(_summary(recs), json, '\n'.join(f"{to/name}: trained in {r.metrics['train_seconds']:.0f} s" for name,r in zip(names, recs)))
+
+    names, recs = (
+        (q1_release.RELEASES, q1_release.release(where, out, to, profile))
+        if of == 'q1'
+        else (q3_study.RELEASES[of], q3_study.release_mnist(of, out, to, where['kind'], profile))
+    )
+    _show(
+        _summary(recs),
+        json,
+        '\n'.join(f'{to / name}: trained in {r.metrics["train_seconds"]:.0f} s' for name, r in zip(names, recs)),
+    )
     return recs
 
 # %% ../nbs/42_cli.ipynb #07d4a39b
 def report(
-    out:str='', # output folder, which holds the records; default: `reports`
-    kind:str='', # real, embedded or own; default: that of the newest record
-    profile:str='', # smoke, quick or full; default: that of the newest record
-    json:bool=False # print JSON
+    out: str = '',  # output folder, which holds the records; default: `reports`
+    kind: str = '',  # real, embedded or own; default: that of the newest record
+    profile: str = '',  # smoke, quick or full; default: that of the newest record
+    json: bool = False,  # print JSON
 ):
     "Write `index.html` from the records"
     from midas_task2.report import write_report
+
     path = write_report(_out(out), kind, profile)
     _show(dict(report=str(path)), json, f'report: {path}')
     return path
@@ -239,197 +370,298 @@ def report(
 # %% ../nbs/42_cli.ipynb #54c349d7
 @delegates(_experiment, but=['labels'])
 def run(
-    data:str='auto', # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
-    seeds:int=1, # how many, counting from `seed`; the maps are drawn for the first
-    json:bool=False, # print JSON
-    **kwargs
+    data: str = 'auto',  # a folder that holds the sources, or `embedded`; default: fetched data if present, else embedded
+    seeds: int = 1,  # how many, counting from `seed`; the maps are drawn for the first
+    json: bool = False,  # print JSON
+    **kwargs,
 ):
     "Everything: the data, Q1, Q2, Q3, t-SNE, then the report"
     import contextlib, io, time
     from midas_task2.q3 import CONFIG as Q3
-    _check_profile(kwargs.get('profile', 'quick')); _seeds(kwargs.get('seed', 42), seeds)
+
+    _check_profile(kwargs.get('profile', 'quick'))
+    _seeds(kwargs.get('seed', 42), seeds)
     start, data = time.perf_counter(), _all_or_embedded(data)
-    with contextlib.redirect_stdout(io.StringIO()): # each part's own result; the whole is shown below
-        recs = explore(data=data, **{k:v for k,v in kwargs.items() if k != 'seed'})
+    with contextlib.redirect_stdout(io.StringIO()):  # each part's own result; the whole is shown below
+        recs = explore(data=data, **{k: v for k, v in kwargs.items() if k != 'seed'})
         # Q3 starts from Q1's network in its own architecture; the larger one comes last, since `predict --model OUT` takes the newest
-        for part in (partial(q1, model=Q3['model']), q1, q2, q3): recs += part(data=data, seeds=seeds, **kwargs)
+        for part in (partial(q1, model=Q3['model']), q1, q2, q3):
+            recs += part(data=data, seeds=seeds, **kwargs)
         recs += tsne(data=data, **kwargs)
         path = report(kwargs.get('out', ''), recs[0].kind, kwargs.get('profile', 'quick'))
-    seconds, peak = time.perf_counter()-start, peak_memory()
-    _show(dict(records=_summary(recs), report=str(path), seconds=round(seconds,1), peak_mib=peak), json,
-          f'{_record_lines(recs)}\nreport: {path}\n{seconds:.0f} s, peak memory {peak} MiB')
+    seconds, peak = time.perf_counter() - start, peak_memory()
+    _show(
+        dict(records=_summary(recs), report=str(path), seconds=round(seconds, 1), peak_mib=peak),
+        json,
+        f'{_record_lines(recs)}\nreport: {path}\n{seconds:.0f} s, peak memory {peak} MiB',
+    )
     return recs
 
+# %% ../nbs/42_cli.ipynb #be6212fb
 def _all_or_embedded(data):
     "`data`, or `embedded` where a part would find no source of its own there and the others would"
     from midas_task2.datasets import ROLES
+
     return 'embedded' if _where(data, tuple(ROLES))['kind'] == 'embedded' else data
 
 # %% ../nbs/42_cli.ipynb #ed5688d9
 def _checkpoints(model):
     "Pairs of network and `Spec`, of the checkpoints named by `model`, separated by commas"
     from midas_task2.checkpoint import load_checkpoint
+
     return [load_checkpoint(_checkpoint_folder(m)) for m in ([model] if Path(model).exists() else model.split(','))]
+
 
 def _checkpoint_folder(name):
     "A checkpoint's folder, the newest network of Q1 in an output folder, or a released network, wherever the package lies"
     place = Path(name)
-    if (place/'records').is_dir(): return find_network(place, question='q1')
+    if (place / 'records').is_dir():
+        return find_network(place, question='q1')
     return place if place.exists() or not (found := released(place.name)).is_dir() else found
 
+# %% ../nbs/42_cli.ipynb #a8214f38
 def _check_skipped(skipped, read):
-    if skipped: raise Skipped(f'{skipped:,} of {skipped+read:,} pictures could not be read and were skipped; mend or remove them')
+    if skipped:
+        raise Skipped(
+            f'{skipped:,} of {skipped + read:,} pictures could not be read and were skipped; mend or remove them'
+        )
 
 # %% ../nbs/42_cli.ipynb #81544d00
 def evaluate(
-    data:Param('a zip or folder of class folders (Sample001... or named by class), or a folder of MNIST\'s IDX test files', str, required=True)='', # a zip or folder of class folders
-    model:str='q1', # checkpoint folder, output folder of `q1` or `run`, or a released network (q1, q1-page); several, separated by commas, answer together
-    labels:str='', # a CSV file with the columns file and label; default: the folders' names
-    copies:int=0, # slightly changed copies that are read with each picture; 8 take nine times as long, and add half a point where a network learned from few drawings (none on MNIST)
-    json:bool=False # print JSON
+    data: Param(
+        "a zip or folder of class folders (Sample001... or named by class), or a folder of MNIST's IDX test files",
+        str,
+        required=True,
+    ) = '',  # a zip or folder of class folders
+    model: str = 'q1',  # checkpoint folder, output folder of `q1` or `run`, or a released network (q1, q1-page); several, separated by commas, answer together
+    labels: str = '',  # a CSV file with the columns file and label; default: the folders' names
+    copies: int = 0,  # slightly changed copies that are read with each picture; 8 take nine times as long, and add half a point where a network learned from few drawings (none on MNIST)
+    json: bool = False,  # print JSON
 ):
     "Accuracy of a trained network on labelled images of your own; pictures that cannot be read are listed"
     from midas_task2.evaluate import evaluate_files
+
     (net, spec), *others = _checkpoints(model)
     r = evaluate_files(net, spec, data, labels, others=others, copies=copies)
     shown = 'n accuracy accuracy_low accuracy_high accuracy_case_folded accuracy_shape_folded calibration_error'.split()
     lines = [f'{k:24}{r[k]:.4f}' if isinstance(r[k], float) else f'{k:24}{r[k]}' for k in shown]
-    _show(r, json, '\n'.join(lines + [f"{c['true']} read as {c['read_as']}: {c['n']}" for c in r['confusions'][:10]]))
-    for s in r['skipped']: say(s['error'])
+    _show(r, json, '\n'.join(lines + [f'{c["true"]} read as {c["read_as"]}: {c["n"]}' for c in r['confusions'][:10]]))
+    for s in r['skipped']:
+        say(s['error'])
     _check_skipped(len(r['skipped']), r['n'])
     return r
 
 # %% ../nbs/42_cli.ipynb #272268d1
 def predict(
-    paths:Param('pictures, folders, zips or tars', str, nargs='+', opt=False), # pictures, folders, zips or tars
-    model:str='q1', # as for `evaluate`
-    k:int=5, # how many classes to name
-    copies:int=0, # as for `evaluate`
-    json:bool=False # print JSON
+    paths: Param('pictures, folders, zips or tars', str, nargs='+', opt=False),  # pictures, folders, zips or tars
+    model: str = 'q1',  # as for `evaluate`
+    k: int = 5,  # how many classes to name
+    copies: int = 0,  # as for `evaluate`
+    json: bool = False,  # print JSON
 ):
     "Name the most likely characters of pictures of any size and format; those that cannot be read are listed"
     from midas_task2.evaluate import predict_files
+
     n, bad, last = 0, 0, {}
     (net, spec), *others = _checkpoints(model)
-    for n, r in enumerate(predict_files(net, spec, paths, k, others, copies), 1): # shown as they come, for there may be a hundred thousand
-        if 'error' in last: say(last['error'])
+    for n, r in enumerate(
+        predict_files(net, spec, paths, k, others, copies), 1
+    ):  # shown as they come, for there may be a hundred thousand
+        if 'error' in last:
+            say(last['error'])
         last, bad = r, bad + ('error' in r)
         _show_row(r, n, json)
-    if json: print('\n]')
-    if bad == n == 1: raise InputError(last['error'])
-    if 'error' in last: say(last['error'])
-    if bad == n: raise InputError(f'none of {n:,} pictures could be read')
-    _check_skipped(bad, n-bad)
+    if json:
+        print('\n]')
+    if bad == n == 1:
+        raise InputError(last['error'])
+    if 'error' in last:
+        say(last['error'])
+    if bad == n:
+        raise InputError(f'none of {n:,} pictures could be read')
+    _check_skipped(bad, n - bad)
 
+# %% ../nbs/42_cli.ipynb #db3439d2
 def _show_row(r, n, as_json):
     "A picture's line for people, or its place in a JSON list"
-    if as_json: print(('[' if n == 1 else ',') + '\n' + dumps(r), end='')
-    elif 'error' not in r: print(one_line(r['file']), *(f'{one_line(c)} {p:.1%}' for c,p in zip(r['classes'], r['probabilities'])), sep='  ')
+    if as_json:
+        print(('[' if n == 1 else ',') + '\n' + dumps(r), end='')
+    elif 'error' not in r:
+        print(
+            one_line(r['file']), *(f'{one_line(c)} {p:.1%}' for c, p in zip(r['classes'], r['probabilities'])), sep='  '
+        )
 
 # %% ../nbs/42_cli.ipynb #80e11292
 def _audit(
     path,
-    labels:str='', # a CSV file with the columns file and label; default: the folders' names
-    reference:str='', # a network that knows the classes by their right names: checkpoint folder, output folder or q1; default: none
-    rendering:str='auto', # how pictures are read: page, size_kept, ink_crop, mnist_style...; auto: by their size
-    steps:int=500, # of each training; more take longer and see more
-    seed:int=0 # of folds, weights and batches
+    labels: str = '',  # a CSV file with the columns file and label; default: the folders' names
+    reference: str = '',  # a network that knows the classes by their right names: checkpoint folder, output folder or q1; default: none
+    rendering: str = 'auto',  # how pictures are read: page, size_kept, ink_crop, mnist_style...; auto: by their size
+    steps: int = 500,  # of each training; more take longer and see more
+    seed: int = 0,  # of folds, weights and batches
 ):
     "The audit of a folder, its images and the names of its files"
-    if steps < 1: raise InputError(f'--steps {steps}: give 1 or more')
+    if steps < 1:
+        raise InputError(f'--steps {steps}: give 1 or more')
     check_seed(seed)
     from midas_task2.audit import audit_labels, read_doubtful, reference_reads
     from midas_task2.datasets import own_vocab, read_labelled
+
     s, names = read_doubtful(path, labels, rendering)
-    known = reference_reads(_checkpoint_folder(reference), lambda r: read_labelled(path, own_vocab(path, labels), r, labels).images, s.vocab) if reference else None
+    known = (
+        reference_reads(
+            _checkpoint_folder(reference),
+            lambda r: read_labelled(path, own_vocab(path, labels), r, labels).images,
+            s.vocab,
+        )
+        if reference
+        else None
+    )
     return audit_labels(s, known, steps, seed=seed, title='audit'), s, names
 
+# %% ../nbs/42_cli.ipynb #ab7bb1e8
 def _diagnosis_text(d):
-    share = lambda k: f"{100*d[k]:.2f}"
-    sure = '' if d['confidence'] is None else f", in {d['confidence']:.0%} of random halves"
-    return f"{d['kind']}{sure}: {d['means']}\nright: {share('share_right')} % ({share('share_right_low')} to {share('share_right_high')})\nnext: {d['advice']}" + (f"\n{d['note']}" if d['note'] else '') + _matrix_text(d)
+    share = lambda k: f'{100 * d[k]:.2f}'
+    sure = '' if d['confidence'] is None else f', in {d["confidence"]:.0%} of random halves'
+    return (
+        f'{d["kind"]}{sure}: {d["means"]}\nright: {share("share_right")} % ({share("share_right_low")} to {share("share_right_high")})\nnext: {d["advice"]}'
+        + (f'\n{d["note"]}' if d['note'] else '')
+        + _matrix_text(d)
+    )
 
+# %% ../nbs/42_cli.ipynb #72f47a84
 def _matrix_text(d):
     "Where the labels went: the matrix of few classes, the ten most frequent ways of many"
     T, names = d['transition'], d['classes']
-    if d['kind'] in ('clean','random'): return ''
-    if len(names) <= 12: return '\n' + '\n'.join(['per cent; rows true, columns given', '      ' + ''.join(f'{n[:5]:>6}' for n in names)] + [f'{n[:5]:6}' + ''.join(f'{100*p:6.1f}' for p in row) for n,row in zip(names, T)])
-    ways = sorted(((p, names[i], names[j]) for i,row in enumerate(T) for j,p in enumerate(row) if i != j), reverse=True)[:10]
-    return '\n' + '\n'.join(f'{i} labelled {j}: {100*p:.1f} %' for p,i,j in ways)
+    if d['kind'] in ('clean', 'random'):
+        return ''
+    if len(names) <= 12:
+        return '\n' + '\n'.join(
+            ['per cent; rows true, columns given', '      ' + ''.join(f'{n[:5]:>6}' for n in names)]
+            + [f'{n[:5]:6}' + ''.join(f'{100 * p:6.1f}' for p in row) for n, row in zip(names, T)]
+        )
+    ways = sorted(
+        ((p, names[i], names[j]) for i, row in enumerate(T) for j, p in enumerate(row) if i != j), reverse=True
+    )[:10]
+    return '\n' + '\n'.join(f'{i} labelled {j}: {100 * p:.1f} %' for p, i, j in ways)
 
 # %% ../nbs/42_cli.ipynb #28a63087
 @delegates(_audit)
 def diagnose(
-    path:Param('a zip, tar or folder of class folders', str, opt=False), # a zip, tar or folder of class folders
-    json:bool=False, # print JSON
-    **kwargs
+    path: Param('a zip, tar or folder of class folders', str, opt=False),  # a zip, tar or folder of class folders
+    json: bool = False,  # print JSON
+    **kwargs,
 ):
     "What is wrong with the labels of a folder: how many are right, where the others go, which loss to use; no clean label needed"
     audit = _audit(path, **kwargs)[0]
-    d = audit.diagnosis | dict(recovered_transition=None if audit.diagnosis['kind'] == 'random' else audit.table.round(5).tolist())
+    d = audit.diagnosis | dict(
+        recovered_transition=None if audit.diagnosis['kind'] == 'random' else audit.table.round(5).tolist()
+    )
     _show(d, json, _diagnosis_text(d))
     return d
 
+# %% ../nbs/42_cli.ipynb #59267f86
 @delegates(_audit)
 def relabel(
-    path:Param('a zip, tar or folder of class folders', str, opt=False), # a zip, tar or folder of class folders
-    out:Param('the CSV file to write: file, given, recovered, confidence', str, required=True)='', # the CSV file to write
-    longer:bool=False, # complementary labels only: two networks more, one after the other, trained for long; of about 8,000 images and more they also learn from what they make of the labels; much better; minutes to an hour
-    json:bool=False, # print JSON
-    **kwargs
+    path: Param('a zip, tar or folder of class folders', str, opt=False),  # a zip, tar or folder of class folders
+    out: Param(
+        'the CSV file to write: file, given, recovered, confidence', str, required=True
+    ) = '',  # the CSV file to write
+    longer: bool = False,  # complementary labels only: two networks more, one after the other, trained for long; of about 8,000 images and more they also learn from what they make of the labels; much better; minutes to an hour
+    json: bool = False,  # print JSON
+    **kwargs,
 ):
     "What the labels of a folder should have been, as a table"
     from midas_task2.audit import retrain, save_relabelled
+
     audit, s, names = _audit(path, **kwargs)
-    if longer: audit = retrain(s, audit, seed=kwargs.get('seed', 0), title='relabel')
+    if longer:
+        audit = retrain(s, audit, seed=kwargs.get('seed', 0), title='relabel')
     save_relabelled(audit, s, names, out)
     changed = int((audit.recovered != s.targets).sum())
-    _show(dict(audit.diagnosis, n=len(s), changed=changed, out=out), json, f'{_diagnosis_text(audit.diagnosis)}\n{changed:,} of {len(s):,} labels changed: {out}')
+    _show(
+        dict(audit.diagnosis, n=len(s), changed=changed, out=out),
+        json,
+        f'{_diagnosis_text(audit.diagnosis)}\n{changed:,} of {len(s):,} labels changed: {out}',
+    )
     return audit
 
 # %% ../nbs/42_cli.ipynb #26a05f99
 def bench(
-    data:str='auto', # as for `run`
-    out:str='', # output folder; default: `reports/mnist-study`, for real data
-    rounds:int=5, # each trains every contestant once
-    usual:int=1280, # images for the usual way in each of the first five rounds, 128 or more; 0: leave it out
-    seeds:int=3, # of the table that changes one part of our recipe at a time; 0: leave it out
-    grow:bool=False, # also 10,000 to 814,255 images: seconds and memory
-    fresh:bool=False, # run again what was done already
-    json:bool=False # print JSON
+    data: str = 'auto',  # as for `run`
+    out: str = '',  # output folder; default: `reports/mnist-study`, for real data
+    rounds: int = 5,  # each trains every contestant once
+    usual: int = 1280,  # images for the usual way in each of the first five rounds, 128 or more; 0: leave it out
+    seeds: int = 3,  # of the table that changes one part of our recipe at a time; 0: leave it out
+    grow: bool = False,  # also 10,000 to 814,255 images: seconds and memory
+    fresh: bool = False,  # run again what was done already
+    json: bool = False,  # print JSON
 ):
     "MNIST in one epoch, in seconds: our recipe, a hand-written rival and what fastai users write, in turns"
     for name, value, least in (('rounds', rounds, 1), ('usual', usual, 0), ('seeds', seeds, 0)):
-        if value < least: raise InputError(f'--{name} {value}: give {least} or more')
-    if 0 < usual < 128: raise InputError(f'--usual {usual}: give 128 or more, or 0')
+        if value < least:
+            raise InputError(f'--{name} {value}: give {least} or more')
+    if 0 < usual < 128:
+        raise InputError(f'--usual {usual}: give 128 or more, or 0')
     from midas_task2.bench import race, scale, steps
     from midas_task2.mnist_tables import race_table, scale_table, steps_table
+
     out, where = _study_place(out, data, 'quick', ('mnist_train', 'mnist_test'), 'mnist-study')
     rec, parts = race(where, out, rounds, usual, fresh=fresh), steps(where, out, seeds, fresh=fresh)
     grown = [scale(where, out, fresh=fresh)] if grow else []
-    _show(_summary([rec, *parts, *grown]), json, '\n\n'.join(t.to_string() for t in [race_table(rec), *([steps_table(parts)] if parts else []), *map(scale_table, grown)]))
+    _show(
+        _summary([rec, *parts, *grown]),
+        json,
+        '\n\n'.join(
+            t.to_string() for t in [race_table(rec), *([steps_table(parts)] if parts else []), *map(scale_table, grown)]
+        ),
+    )
     return [rec, *parts, *grown]
 
-COMMANDS = {'run':run, 'q1':q1, 'q2':q2, 'q3':q3, 'study':study, 'bench':bench, 'release':release, 'explore':explore, 'tsne':tsne, 'report':report, 'evaluate':evaluate, 'predict':predict, 'diagnose':diagnose, 'relabel':relabel,
-            'data status':data_status, 'data import':data_import, 'data fetch':data_fetch}
+# %% ../nbs/42_cli.ipynb #78978343
+COMMANDS = {
+    'run': run,
+    'q1': q1,
+    'q2': q2,
+    'q3': q3,
+    'study': study,
+    'bench': bench,
+    'release': release,
+    'explore': explore,
+    'tsne': tsne,
+    'report': report,
+    'evaluate': evaluate,
+    'predict': predict,
+    'diagnose': diagnose,
+    'relabel': relabel,
+    'data status': data_status,
+    'data import': data_import,
+    'data fetch': data_fetch,
+}
 
+# %% ../nbs/42_cli.ipynb #a394689a
 def usage(
-    of:str='' # commands that begin with this word; default: all
-)->str:
+    of: str = '',  # commands that begin with this word; default: all
+) -> str:
     "What `midas_task2 --help` prints"
-    rows = '\n'.join(f'  {n:12} {f.__doc__}' for n,f in COMMANDS.items() if n.startswith(of))
+    rows = '\n'.join(f'  {n:12} {f.__doc__}' for n, f in COMMANDS.items() if n.startswith(of))
     return f'usage: midas_task2 COMMAND [OPTIONS]\n\nRead handwritten characters, and learn from labels that are wrong.\n\n{rows}\n\n`midas_task2 COMMAND --help` names the options. Start with `midas_task2 run`.'
 
 # %% ../nbs/42_cli.ipynb #d8a90168
 def _parser(name, func):
     "The options of a command; what is wrong with them is said in one line, like all bad input"
     p = anno_parser(func, prog=f'midas_task2 {name}')
-    for a in p._actions: # an empty default says nothing
-        for empty in (' (default: )', ' (default: False)'): a.help = a.help.removesuffix(empty)
-    def error(message): raise InputError(f"{' '.join(message.split())}; `midas_task2 {name} --help` names the options")
+    for a in p._actions:  # an empty default says nothing
+        for empty in (' (default: )', ' (default: False)'):
+            a.help = a.help.removesuffix(empty)
+
+    def error(message):
+        raise InputError(f'{" ".join(message.split())}; `midas_task2 {name} --help` names the options')
+
     p.error = error
     return p
 
+# %% ../nbs/42_cli.ipynb #1c8d2e68
 def _fail(message, code=2):
     say(f'midas_task2: {one_line(message)}')
     return code
@@ -438,12 +670,20 @@ def _fail(message, code=2):
 @contextmanager
 def _stoppable():
     "Let a request to terminate end the command as an interrupt does, so that it cleans up after itself"
-    if threading.current_thread() is not threading.main_thread(): yield; return
-    def stop(*_): raise KeyboardInterrupt('terminated')
-    before = signal.signal(signal.SIGTERM, stop)
-    try: yield
-    finally: signal.signal(signal.SIGTERM, before)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
+    def stop(*_):
+        raise KeyboardInterrupt('terminated')
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+# %% ../nbs/42_cli.ipynb #f7f59cfd
 def _quiet():
     "Exit code after a broken pipe; what Python would flush at its end goes nowhere"
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -451,27 +691,54 @@ def _quiet():
 
 # %% ../nbs/42_cli.ipynb #0933803b
 def main(
-    argv:list=None # default: the process's arguments
-)->int: # exit code: 0; 2 for bad input, 3 when some pictures were skipped, 130 and 143 when it was interrupted or terminated
+    argv: list = None,  # default: the process's arguments
+) -> int:  # exit code: 0; 2 for bad input, 3 when some pictures were skipped, 130 and 143 when it was interrupted or terminated
     "Run one command"
     argv = list(sys.argv[1:] if argv is None else argv)
-    if not argv or argv[0] in ('-h','--help'): print(usage()); return 0
-    if argv[0] == '--version': print(__version__); return 0
-    if argv[0] == 'data' and (len(argv) == 1 or argv[1] in ('-h','--help')): print(usage('data ')); return 0
+    if not argv or argv[0] in ('-h', '--help'):
+        print(usage())
+        return 0
+    if argv[0] == '--version':
+        print(__version__)
+        return 0
+    if argv[0] == 'data' and (len(argv) == 1 or argv[1] in ('-h', '--help')):
+        print(usage('data '))
+        return 0
     name = ' '.join(argv[:2]) if argv[0] == 'data' else argv[0]
-    if name not in COMMANDS: return _fail(f"unknown command '{name}'; `midas_task2 --help` lists them")
-    return _run_command(name, argv[len(name.split()):])
+    if name not in COMMANDS:
+        return _fail(f"unknown command '{name}'; `midas_task2 --help` lists them")
+    return _run_command(name, argv[len(name.split()) :])
 
-STARTS_ANEW = 'evaluate', 'predict', 'diagnose', 'relabel', 'report' # keep nothing of what they had not ended
+# %% ../nbs/42_cli.ipynb #ca314a64
+STARTS_ANEW = 'evaluate', 'predict', 'diagnose', 'relabel', 'report'  # keep nothing of what they had not ended
 
+# %% ../nbs/42_cli.ipynb #f6f54a6a
 def _run_command(name, argv):
-    warnings.filterwarnings('ignore', message='.*torch.jit.script', category=FutureWarning) # of a library, while it is imported
+    warnings.filterwarnings(
+        'ignore', message='.*torch.jit.script', category=FutureWarning
+    )  # of a library, while it is imported
     try:
         args = vars(_parser(name, COMMANDS[name]).parse_args(argv))
-        with _stoppable(): COMMANDS[name](**{k:v for k,v in args.items() if k not in ('pdb','xtra')})
-    except Skipped as e: return _fail(e, 3)
-    except InputError as e: return _fail(e)
-    except KeyboardInterrupt as e: return _fail('stopped' + ('' if name in STARTS_ANEW else '; what was trained is kept, and the same command goes on from there (without --fresh, if it had that)'), 143 if e.args else 130)
-    except BrokenPipeError: return _quiet() # who read our output has seen enough, as `head` does
-    except OSError as e: return _fail(f'{e.filename or name}: {e.strerror or e}; check that it exists, may be read or written, and that the disk has room')
+        with _stoppable():
+            COMMANDS[name](**{k: v for k, v in args.items() if k not in ('pdb', 'xtra')})
+    except Skipped as e:
+        return _fail(e, 3)
+    except InputError as e:
+        return _fail(e)
+    except KeyboardInterrupt as e:
+        return _fail(
+            'stopped'
+            + (
+                ''
+                if name in STARTS_ANEW
+                else '; what was trained is kept, and the same command goes on from there (without --fresh, if it had that)'
+            ),
+            143 if e.args else 130,
+        )
+    except BrokenPipeError:
+        return _quiet()  # who read our output has seen enough, as `head` does
+    except OSError as e:
+        return _fail(
+            f'{e.filename or name}: {e.strerror or e}; check that it exists, may be read or written, and that the disk has room'
+        )
     return 0

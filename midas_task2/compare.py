@@ -16,147 +16,200 @@ from .evaluate import mean_interval
 
 # %% ../nbs/27_compare.ipynb #95f397aa
 def grouped(
-    records, # any records
-    field:str='name' # or 'seed', 'question'...
-)->dict: # value -> the records that have it, in the order given
+    records,  # any records
+    field: str = 'name',  # or 'seed', 'question'...
+) -> dict:  # value -> the records that have it, in the order given
     "Records by one of their fields"
     groups = {}
-    for r in records: groups.setdefault(getattr(r, field), []).append(r)
+    for r in records:
+        groups.setdefault(getattr(r, field), []).append(r)
     return groups
 
+# %% ../nbs/27_compare.ipynb #93033a04
 def by_name(
-    records, # any records
-    question:str # 'data', 'q1', 'q2', 'q3' or 'tsne'
-)->dict: # name -> its records, in order of seed
+    records,  # any records
+    question: str,  # 'data', 'q1', 'q2', 'q3' or 'tsne'
+) -> dict:  # name -> its records, in order of seed
     "The records of one question, grouped over seeds"
-    return {n:sorted(g, key=lambda r:r.seed) for n,g in grouped(r for r in records if r.question == question).items()}
+    return {
+        n: sorted(g, key=lambda r: r.seed) for n, g in grouped(r for r in records if r.question == question).items()
+    }
 
-PARENT_SETTINGS = ('start', 'network', 'weights') # settings that name another record or checkpoint
 
+PARENT_SETTINGS = ('start', 'network', 'weights')  # settings that name another record or checkpoint
+
+# %% ../nbs/27_compare.ipynb #637a7d1c
 def mixed_settings(
-    groups:dict # from `by_name`
-)->list[str]: # a sentence per name whose seeds were not run alike
+    groups: dict,  # from `by_name`
+) -> list[str]:  # a sentence per name whose seeds were not run alike
     "Seeds can only be averaged when nothing else differs; which network they grew from may"
     res = []
     for name, g in groups.items():
         keys = sorted({k for r in g for k in r.config} - set(PARENT_SETTINGS))
-        sets = {str({role:(d.get('name'), d.get('n')) if isinstance(d, dict) else d for role,d in r.data.items()}) for r in g} # each seed has a split of its own, so digests differ
-        differ = [k for k in keys if len({str(r.config.get(k)) for r in g}) > 1] + ['data']*(len(sets) > 1)
-        if differ: res.append(f'The seeds of {name} were run with different settings ({", ".join(differ)}): read their mean with care.')
+        sets = {
+            str({role: (d.get('name'), d.get('n')) if isinstance(d, dict) else d for role, d in r.data.items()})
+            for r in g
+        }  # each seed has a split of its own, so digests differ
+        differ = [k for k in keys if len({str(r.config.get(k)) for r in g}) > 1] + ['data'] * (len(sets) > 1)
+        if differ:
+            res.append(
+                f'The seeds of {name} were run with different settings ({", ".join(differ)}): read their mean with care.'
+            )
     return res
 
 # %% ../nbs/27_compare.ipynb #aee396c7
 def seed_values(
-    records, # over seeds
-    key:str # a key of `metrics`
-)->list: # the numbers that are there
+    records,  # over seeds
+    key: str,  # a key of `metrics`
+) -> list:  # the numbers that are there
     "One number per seed"
     v = [r.metrics.get(key) for r in records]
-    return [x for x in v if isinstance(x, (int,float)) and math.isfinite(x)]
+    return [x for x in v if isinstance(x, (int, float)) and math.isfinite(x)]
 
+# %% ../nbs/27_compare.ipynb #291caee3
 def spread(
-    records, # over seeds
-    key:str, # a key of `metrics`
-    scale:float=100, # 100 for shares
-    unit:str=' %',
-    digits:int=2
-)->str: # '99.12 ± 0.05 %', '99.12 % (98.92 to 99.28)' for one seed, '–' for none
+    records,  # over seeds
+    key: str,  # a key of `metrics`
+    scale: float = 100,  # 100 for shares
+    unit: str = ' %',
+    digits: int = 2,
+) -> str:  # '99.12 ± 0.05 %', '99.12 % (98.92 to 99.28)' for one seed, '–' for none
     "Mean and interval as people read them"
-    v, f = seed_values(records, key), lambda x: f'{x*scale:.{digits}f}'.replace('-', '−')
-    if not v: return '–'
-    if len(v) > 1: return '{} ± {}{}'.format(*map(f, mean_interval(v)), unit)
+    v, f = seed_values(records, key), lambda x: f'{x * scale:.{digits}f}'.replace('-', '−')
+    if not v:
+        return '–'
+    if len(v) > 1:
+        return '{} ± {}{}'.format(*map(f, mean_interval(v)), unit)
     m = next(r.metrics for r in records if key in r.metrics)
     low, high = m.get(f'{key}_low'), m.get(f'{key}_high')
     return f(v[0]) + unit + ('' if low is None or high is None else f' ({f(low)} to {f(high)})')
 
 # %% ../nbs/27_compare.ipynb #fed47001
 def number(
-    v # a number, a text, a list, None...
-)->str:
+    v,  # a number, a text, a list, None...
+) -> str:
     "Thousands with spaces, fractions with four digits, a dash for nothing"
-    if v is None or (isinstance(v, float) and not math.isfinite(v)): return '–'
-    if isinstance(v, bool): return 'yes' if v else 'no'
-    if isinstance(v, (int, np.integer)): return f'{v:,}'.replace(',', ' ') if abs(v) >= 10_000 else str(v)
-    if isinstance(v, (float, np.floating)): return f'{v:.4g}' if abs(v) < 10_000 else number(round(v))
+    if v is None or (isinstance(v, float) and not math.isfinite(v)):
+        return '–'
+    if isinstance(v, bool):
+        return 'yes' if v else 'no'
+    if isinstance(v, (int, np.integer)):
+        return f'{v:,}'.replace(',', ' ') if abs(v) >= 10_000 else str(v)
+    if isinstance(v, (float, np.floating)):
+        return f'{v:.4g}' if abs(v) < 10_000 else number(round(v))
     return ', '.join(map(number, v)) if isinstance(v, (list, tuple)) else str(v)
 
-def millions(v)->str: # '0.63 M'
+# %% ../nbs/27_compare.ipynb #c1d4429a
+def millions(v) -> str:  # '0.63 M'
     "A large count in millions"
-    return '–' if v is None else f'{v/1e6:.2f} M'
+    return '–' if v is None else f'{v / 1e6:.2f} M'
+
 
 def duration(
-    s:float # seconds
-)->str: # '12.3 s', '4 min 05 s', '1 h 02 min'
+    s: float,  # seconds
+) -> str:  # '12.3 s', '4 min 05 s', '1 h 02 min'
     "Seconds as people read them"
-    if s < 60: return f'{s:.1f} s'
+    if s < 60:
+        return f'{s:.1f} s'
     m, s = divmod(round(s), 60)
-    return f'{m} min {s:02d} s' if m < 60 else f'{m//60} h {m%60:02d} min'
+    return f'{m} min {s:02d} s' if m < 60 else f'{m // 60} h {m % 60:02d} min'
 
 # %% ../nbs/27_compare.ipynb #4fad11a0
 def difference(
-    a, # records over seeds
-    b, # records over seeds
-    key:str='accuracy'
-)->dict|None: # `mean`, `low`, `high`, `n`: how many seeds both have; None when they share none
+    a,  # records over seeds
+    b,  # records over seeds
+    key: str = 'accuracy',
+) -> dict | None:  # `mean`, `low`, `high`, `n`: how many seeds both have; None when they share none
     "How much larger `key` is in `a` than in `b`, with a 95 % interval"
-    other = {r.seed:r.metrics for r in b}
+    other = {r.seed: r.metrics for r in b}
     pairs = [(r.metrics, other[r.seed]) for r in a if key in r.metrics and key in other.get(r.seed, {})]
-    if not pairs: return None
-    mean, half = mean_interval([p[key]-q[key] for p,q in pairs])
-    if len(pairs) > 1: return dict(mean=mean, low=mean-half, high=mean+half, n=len(pairs))
+    if not pairs:
+        return None
+    mean, half = mean_interval([p[key] - q[key] for p, q in pairs])
+    if len(pairs) > 1:
+        return dict(mean=mean, low=mean - half, high=mean + half, n=len(pairs))
     p, q = pairs[0]
-    if any(f'{key}_{end}' not in m for m in (p,q) for end in ('low','high')): return dict(mean=mean, low=None, high=None, n=1)
+    if any(f'{key}_{end}' not in m for m in (p, q) for end in ('low', 'high')):
+        return dict(mean=mean, low=None, high=None, n=1)
     side = lambda m, end: m[f'{key}_{end}'] - m[key]
-    return dict(mean=mean, low=mean-math.hypot(side(p,'low'), side(q,'high')), high=mean+math.hypot(side(p,'high'), side(q,'low')), n=1)
+    return dict(
+        mean=mean,
+        low=mean - math.hypot(side(p, 'low'), side(q, 'high')),
+        high=mean + math.hypot(side(p, 'high'), side(q, 'low')),
+        n=1,
+    )
 
+# %% ../nbs/27_compare.ipynb #b8cb7b04
 def points(
-    d:dict|None # from `difference`
-)->str: # '+0.10 points (−0.02 to +0.22)'
+    d: dict | None,  # from `difference`
+) -> str:  # '+0.10 points (−0.02 to +0.22)'
     "A difference of shares in percentage points"
-    if d is None: return '–'
-    text = f'{100*d["mean"]:+.2f} points' + ('' if d['low'] is None else f' ({100*d["low"]:+.2f} to {100*d["high"]:+.2f})')
+    if d is None:
+        return '–'
+    text = f'{100 * d["mean"]:+.2f} points' + (
+        '' if d['low'] is None else f' ({100 * d["low"]:+.2f} to {100 * d["high"]:+.2f})'
+    )
     return text.replace('-', '−')
 
 # %% ../nbs/27_compare.ipynb #69fa1a20
 def finding(
-    d:dict|None # from `difference`
-)->str: # a clause
+    d: dict | None,  # from `difference`
+) -> str:  # a clause
     "What an interval allows to say"
-    if d is None or d['low'] is None: return 'nothing says how sure that is'
-    return 'the interval leaves out zero' if d['low'] > 0 or d['high'] < 0 else 'the interval holds zero, so no difference is shown'
+    if d is None or d['low'] is None:
+        return 'nothing says how sure that is'
+    return (
+        'the interval leaves out zero'
+        if d['low'] > 0 or d['high'] < 0
+        else 'the interval holds zero, so no difference is shown'
+    )
 
 # %% ../nbs/27_compare.ipynb #6255d23d
 def image_seconds(
-    records # with a `curve` of `images` and `seconds`
-)->float|None: # None when there is no curve
+    records,  # with a `curve` of `images` and `seconds`
+) -> float | None:  # None when there is no curve
     "Seconds of training per image, the median over records"
     last = [r.tables['curve'][-1] for r in records if r.tables.get('curve')]
-    return float(np.median([p['seconds']/p['images'] for p in last])) if last else None
+    return float(np.median([p['seconds'] / p['images'] for p in last])) if last else None
 
+# %% ../nbs/27_compare.ipynb #f89d2013
 def reached(
-    records, # over seeds
-    key:str, # 'to_98' or 'to_99': what `time_to` gave
-    unit:str, # 'epochs', 'steps' or 'seconds'
-    speed:float|None=None # seconds per image; default: as each record took
-)->str: # 'mean ± half width', a number for one seed, 'not reached'
+    records,  # over seeds
+    key: str,  # 'to_98' or 'to_99': what `time_to` gave
+    unit: str,  # 'epochs', 'steps' or 'seconds'
+    speed: float | None = None,  # seconds per image; default: as each record took
+) -> str:  # 'mean ± half width', a number for one seed, 'not reached'
     "How long an accuracy took to reach"
     asked = [r for r in records if key in r.metrics]
-    if not asked: return '–'
-    of = dict(epochs=lambda r, m: m['epochs'], steps=lambda r, m: m['images']/r.config['bs'], seconds=lambda r, m: m['images']*speed if speed else m['seconds'])[unit]
+    if not asked:
+        return '–'
+    of = dict(
+        epochs=lambda r, m: m['epochs'],
+        steps=lambda r, m: m['images'] / r.config['bs'],
+        seconds=lambda r, m: m['images'] * speed if speed else m['seconds'],
+    )[unit]
     v = [of(r, r.metrics[key]) for r in asked if r.metrics[key]]
-    if not v: return 'not reached'
+    if not v:
+        return 'not reached'
     digits = 0 if unit == 'steps' else 2
     text = '{:.{d}f} ± {:.{d}f}'.format(*mean_interval(v), d=digits) if len(v) > 1 else f'{v[0]:.{digits}f}'
     return text if len(v) == len(asked) else f'{text} ({len(v)} of {len(asked)} seeds)'
 
 # %% ../nbs/27_compare.ipynb #bf7b2f39
 def result_table(
-    records, # any records
-    base:str='', # name of the experiment that the others are compared with, seed by seed; default: none
-    **columns # title -> key of `metrics`; default: accuracy
-)->pd.DataFrame: # a row per experiment: number of seeds, then each metric as text
+    records,  # any records
+    base: str = '',  # name of the experiment that the others are compared with, seed by seed; default: none
+    **columns,  # title -> key of `metrics`; default: accuracy
+) -> pd.DataFrame:  # a row per experiment: number of seeds, then each metric as text
     "Each experiment's metrics with their 95 % intervals, over its seeds"
     groups = grouped(records)
-    rows = {n:dict(seeds=len(rs), **{t:spread(rs, m) for t,m in (columns or dict(accuracy='accuracy')).items()}) for n,rs in groups.items()}
-    if base: rows = {n:dict(row, difference='' if n == base else points(difference(groups[n], groups.get(base, [])))) for n,row in rows.items()}
+    rows = {
+        n: dict(seeds=len(rs), **{t: spread(rs, m) for t, m in (columns or dict(accuracy='accuracy')).items()})
+        for n, rs in groups.items()
+    }
+    if base:
+        rows = {
+            n: dict(row, difference='' if n == base else points(difference(groups[n], groups.get(base, []))))
+            for n, row in rows.items()
+        }
     return pd.DataFrame.from_dict(rows, orient='index')

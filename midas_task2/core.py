@@ -24,53 +24,60 @@ from platformdirs import user_cache_path
 class InputError(ValueError):
     "Something the user gave is wrong: one line that names it and the remedy."
 
+
 class Missing(InputError):
     "Something that an earlier step leaves is not there."
+
 
 class Skipped(InputError):
     "Done, but for some of the input, which was listed."
 
 # %% ../nbs/00_core.ipynb #49edcf57
 def say(
-    *parts # printed with spaces between, as `print` does
+    *parts,  # printed with spaces between, as `print` does
 ):
     "Print a line of progress to standard error"
     print(*parts, file=sys.stderr, flush=True)
 
 # %% ../nbs/00_core.ipynb #5cb37c40
 def one_line(
-    text # anything
-)->str: # printable, on one line
+    text,  # anything
+) -> str:  # printable, on one line
     "`text` with every unprintable character escaped"
     return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 # %% ../nbs/00_core.ipynb #433af07c
 def checkout(
-    start:Path|str|None=None # where to begin looking; default: the working directory
-)->Path|None: # the checkout's root, or None outside one
+    start: Path | str | None = None,  # where to begin looking; default: the working directory
+) -> Path | None:  # the checkout's root, or None outside one
     "The nearest folder at or above `start` that holds this project's `settings.ini`"
     start = Path(start or Path.cwd()).resolve()
     for p in (start, *start.parents):
-        ini = p/'settings.ini'
-        if ini.is_file() and 'lib_name = midas_task2' in ini.read_text(encoding='utf-8', errors='replace'): return p
+        ini = p / 'settings.ini'
+        if ini.is_file() and 'lib_name = midas_task2' in ini.read_text(encoding='utf-8', errors='replace'):
+            return p
 
-def home()->Path: # the folder that holds `data`, `models` and `reports`
+# %% ../nbs/00_core.ipynb #b2e06e50
+def home() -> Path:  # the folder that holds `data`, `models` and `reports`
     "`$MIDAS_TASK2_HOME`, or the checkout we stand in, or the user's cache folder"
     env = os.environ.get('MIDAS_TASK2_HOME')
     return Path(env).expanduser() if env else checkout() or user_cache_path('midas_task2', appauthor=False)
 
+# %% ../nbs/00_core.ipynb #59d6f52d
 def released(
-    name:str # 'q1'...
-)->Path: # a checkpoint folder
+    name: str,  # 'q1'...
+) -> Path:  # a checkpoint folder
     "A network that comes with the package: in `models` at home, else inside the installed package"
-    here = Path(__file__).parent if '__file__' in globals() else Path() # an installed package holds them, a checkout has them beside it
-    places = home()/'models'/name, here/'released'/name, here.parent/'models'/name
+    here = (
+        Path(__file__).parent if '__file__' in globals() else Path()
+    )  # an installed package holds them, a checkout has them beside it
+    places = home() / 'models' / name, here / 'released' / name, here.parent / 'models' / name
     return next((p for p in places if p.is_dir()), places[0])
 
 # %% ../nbs/00_core.ipynb #6c501d9e
 @contextmanager
 def atomic_path(
-    path:Path|str # the file to make; its folder is created
+    path: Path | str,  # the file to make; its folder is created
 ):
     "A temporary path beside `path` to write to; renamed to `path` at the end, deleted if anything failed"
     path = Path(path)
@@ -87,380 +94,493 @@ def atomic_path(
     except BaseException:
         Path(tmp).unlink(missing_ok=True)
         raise
-    finally: _open_parts.discard(Path(tmp).name)
+    finally:
+        _open_parts.discard(Path(tmp).name)
 
 # %% ../nbs/00_core.ipynb #ea0c7d38
-_open_parts = set() # names of the files that this process is writing
+_open_parts = set()  # names of the files that this process is writing
+
 
 def _node():
     "This machine, or container: where a process number means one process"
     space = os.readlink('/proc/self/ns/pid') if os.path.exists('/proc/self/ns/pid') else ''
     return re.sub(r'\W', '_', platform.node())[:40] + re.sub(r'\D', '', space)
 
+# %% ../nbs/00_core.ipynb #e279fd7e
 def _sweep(path):
     "Delete what processes of this machine that were killed left beside `path`"
-    if os.name != 'posix': return # only there a process can be asked for without harm
+    if os.name != 'posix':
+        return  # only there a process can be asked for without harm
     for p in path.parent.glob('.*.part'):
-        if (m := re.search(rf'\.{_node()}-(\d+)\.[^.]+\.part$', p.name)) and not _alive(int(m[1]), p.name): p.unlink(missing_ok=True)
+        if (m := re.search(rf'\.{_node()}-(\d+)\.[^.]+\.part$', p.name)) and not _alive(int(m[1]), p.name):
+            p.unlink(missing_ok=True)
 
+# %% ../nbs/00_core.ipynb #41b7dc91
 def _alive(pid, part):
     "Whether the process of this number, which began to write `part`, still runs"
-    if pid == os.getpid(): return part in _open_parts # a restarted container counts its processes from 1 again
-    try: os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError): return False
-    except OSError: pass
+    if pid == os.getpid():
+        return part in _open_parts  # a restarted container counts its processes from 1 again
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
     return True
 
 # %% ../nbs/00_core.ipynb #98cb2eef
 def _flush_to_disk(path):
     "fsync the file at `path`, and give it the permissions an ordinary new file has"
-    umask = os.umask(0); os.umask(umask)
+    umask = os.umask(0)
+    os.umask(umask)
     os.chmod(path, 0o666 & ~umask)
-    with open(path, 'rb+') as f: os.fsync(f.fileno())
+    with open(path, 'rb+') as f:
+        os.fsync(f.fileno())
 
+# %% ../nbs/00_core.ipynb #08a9ee88
 def _flush_folder(folder):
     "fsync a folder, so that a rename in it survives a power cut; not every system and file system can"
     with suppress(OSError):
         fd = os.open(folder, os.O_RDONLY)
-        try: os.fsync(fd)
-        finally: os.close(fd)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
+# %% ../nbs/00_core.ipynb #c8509a64
 def write_text(
-    path:Path|str, # the file to make
-    text:str # its whole content
-)->Path: # `path`
+    path: Path | str,  # the file to make
+    text: str,  # its whole content
+) -> Path:  # `path`
     "Write `text` to `path` atomically, as UTF-8"
-    with atomic_path(path) as p: p.write_text(text, encoding='utf-8')
+    with atomic_path(path) as p:
+        p.write_text(text, encoding='utf-8')
     return Path(path)
 
 # %% ../nbs/00_core.ipynb #83e7c803
 @contextmanager
 def locked(
-    path:Path|str, # the lock file; its folder is created
-    busy:str # what to say when another process holds it, before waiting
+    path: Path | str,  # the lock file; its folder is created
+    busy: str,  # what to say when another process holds it, before waiting
 ):
     "Hold the lock at `path`; waits while another process holds it"
     from filelock import FileLock, Timeout
+
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
-    try: lock.acquire(timeout=0)
+    try:
+        lock.acquire(timeout=0)
     except Timeout:
         say(busy)
         lock.acquire()
-    except NotImplementedError: pass # a file system without locks, as some network drives: better unguarded than not at all
-    try: yield
-    finally: lock.release()
+    except NotImplementedError:
+        pass  # a file system without locks, as some network drives: better unguarded than not at all
+    try:
+        yield
+    finally:
+        lock.release()
 
 # %% ../nbs/00_core.ipynb #5430b015
 def digest_arrays(
-    *arrays # numpy arrays, strings or None
-)->str: # SHA-256, hexadecimal
+    *arrays,  # numpy arrays, strings or None
+) -> str:  # SHA-256, hexadecimal
     "One SHA-256 over the dtype, shape and bytes of every array, in order"
     h = hashlib.sha256()
     for a in arrays:
-        if a is None or isinstance(a, (str, list, tuple)): h.update(repr(a).encode()); continue
+        if a is None or isinstance(a, (str, list, tuple)):
+            h.update(repr(a).encode())
+            continue
         h.update(f'{a.dtype.str}{a.shape}'.encode())
         h.update(a.tobytes())
     return h.hexdigest()
 
+# %% ../nbs/00_core.ipynb #befde5c8
 def digest_json(
-    o # anything `json.dumps` takes
-)->str: # SHA-256, hexadecimal
+    o,  # anything `json.dumps` takes
+) -> str:  # SHA-256, hexadecimal
     "SHA-256 of `o` as JSON with sorted keys"
     return hashlib.sha256(json.dumps(o, sort_keys=True, default=str).encode()).hexdigest()
 
 # %% ../nbs/00_core.ipynb #9db233fc
-def check_seed(
-    seed:int
-):
+def check_seed(seed: int):
     "Raise `InputError` unless 0 <= seed < 2**32, which is what every library takes"
-    if not 0 <= seed < 2**32: raise InputError(f'seed {seed} is not between 0 and {2**32-1}; give another')
+    if not 0 <= seed < 2**32:
+        raise InputError(f'seed {seed} is not between 0 and {2**32 - 1}; give another')
 
+# %% ../nbs/00_core.ipynb #7fa30831
 def seed_everything(
-    seed:int # as for `check_seed`
+    seed: int,  # as for `check_seed`
 ):
     "Seed `random`, NumPy and PyTorch (CPU and CUDA)"
     import numpy as np, torch
-    check_seed(seed)
-    random.seed(seed); np.random.seed(seed); torch.manual_seed(seed)
 
+    check_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+# %% ../nbs/00_core.ipynb #f62afea1
 def one_thread_in_tests():
     "Under `nbdev_test`, which runs notebooks side by side, use one thread each: threads that outnumber the cores wait for each other"
-    if not os.environ.get('IN_TEST'): return
+    if not os.environ.get('IN_TEST'):
+        return
     import torch
     from threadpoolctl import threadpool_limits
+
     torch.set_num_threads(1)
     threadpool_limits(1)
-    os.environ['OMP_NUM_THREADS'] = '1' # of the processes that a test starts
+    os.environ['OMP_NUM_THREADS'] = '1'  # of the processes that a test starts
 
+# %% ../nbs/00_core.ipynb #88f4df7a
 def pick_device(
-    name:str='' # 'cpu', 'cuda', 'cuda:1'...; default: CUDA where there is one, else the CPU
-): # a `torch.device`
+    name: str = '',  # 'cpu', 'cuda', 'cuda:1'...; default: CUDA where there is one, else the CPU
+):  # a `torch.device`
     "The device to train on"
     import torch
+
     return torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
 # %% ../nbs/00_core.ipynb #081a1fbb
-def room()->int: # processes
+def room() -> int:  # processes
     "How many trainings fit at a time: one per core, 2 GiB for each; one where there is a GPU"
     import torch
     from joblib import cpu_count
-    if torch.cuda.is_available(): return 1
-    try: memory = os.sysconf('SC_PHYS_PAGES')*os.sysconf('SC_PAGE_SIZE')
-    except (AttributeError, ValueError, OSError): memory = 8*2**30
-    return max(1, min(cpu_count(), memory//2**31))
 
+    if torch.cuda.is_available():
+        return 1
+    try:
+        memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    except (AttributeError, ValueError, OSError):
+        memory = 8 * 2**30
+    return max(1, min(cpu_count(), memory // 2**31))
+
+# %% ../nbs/00_core.ipynb #c1c841dc
 def in_processes(
-    calls, # functions without arguments that can be pickled, such as `functools.partial`
-    workers:int=0 # processes; 0: as `room` says; 1: this one, with all its threads
-): # yields what they return, in the order in which they end
+    calls,  # functions without arguments that can be pickled, such as `functools.partial`
+    workers: int = 0,  # processes; 0: as `room` says; 1: this one, with all its threads
+):  # yields what they return, in the order in which they end
     "Run functions in other processes, of one thread each; raises `InputError` when one of these is ended from outside"
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import TerminatedWorkerError
-    if (n := workers or room()) == 1: yield from (f() for f in calls); return
+
+    if (n := workers or room()) == 1:
+        yield from (f() for f in calls)
+        return
     try:
         with parallel_config(backend='loky', inner_max_num_threads=1):
-            yield from Parallel(n_jobs=max(1, min(n, len(calls))), return_as='generator_unordered')(delayed(_alone)(f) for f in calls)
-    except TerminatedWorkerError: raise InputError('a process that trained was ended from outside, perhaps for want of memory; run the same again with fewer --workers') from None
+            yield from Parallel(n_jobs=max(1, min(n, len(calls))), return_as='generator_unordered')(
+                delayed(_alone)(f) for f in calls
+            )
+    except TerminatedWorkerError:
+        raise InputError(
+            'a process that trained was ended from outside, perhaps for want of memory; run the same again with fewer --workers'
+        ) from None
 
+# %% ../nbs/00_core.ipynb #3d9523b5
 def _alone(f):
     import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    try: return f()
-    finally: torch.set_num_threads(before) # joblib runs a single call in this process
+    try:
+        return f()
+    finally:
+        torch.set_num_threads(before)  # joblib runs a single call in this process
 
 # %% ../nbs/00_core.ipynb #3e8b3282
 LIBRARIES = 'fastai fastcore torch torchvision numpy pandas scikit-learn pillow nbdev'.split()
 
-def _version(lib):
-    try: return metadata.version(lib)
-    except metadata.PackageNotFoundError: return None
 
+def _version(lib):
+    try:
+        return metadata.version(lib)
+    except metadata.PackageNotFoundError:
+        return None
+
+# %% ../nbs/00_core.ipynb #fdc1123b
 @cache
-def code_version()->dict: # `version` and `digest`, the SHA-256 of the package's own source
+def code_version() -> dict:  # `version` and `digest`, the SHA-256 of the package's own source
     "Which code this is"
     src = sorted(Path(__file__).parent.glob('*.py')) if '__file__' in globals() else []
     h = hashlib.sha256(b''.join(p.read_bytes() for p in src)).hexdigest()
     return dict(version=_version('midas_task2'), digest=h[:16])
 
-code_version() # as it is loaded; during a long run the files may change
 
-def peak_memory()->float|None: # MiB, or None where the system does not say (Windows)
+code_version()  # as it is loaded; during a long run the files may change
+
+# %% ../nbs/00_core.ipynb #9673c9f1
+def peak_memory() -> float | None:  # MiB, or None where the system does not say (Windows)
     "The most memory this process has held so far"
-    if (status := Path('/proc/self/status')).exists(): # what `getrusage` says starts, on Linux, from the process that started this one
-        if peak := re.search(r'VmHWM:\s+(\d+)', status.read_text()): return round(int(peak[1])/2**10)
-    try: import resource
-    except ImportError: return None
-    unit = 2**20 if sys.platform == 'darwin' else 2**10 # macOS counts bytes, Linux KiB
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/unit)
+    if (
+        status := Path('/proc/self/status')
+    ).exists():  # what `getrusage` says starts, on Linux, from the process that started this one
+        if peak := re.search(r'VmHWM:\s+(\d+)', status.read_text()):
+            return round(int(peak[1]) / 2**10)
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 2**20 if sys.platform == 'darwin' else 2**10  # macOS counts bytes, Linux KiB
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
+# %% ../nbs/00_core.ipynb #46dacee7
 def _processor():
     "The model of the CPU, where the system says; on Linux Python does not"
     with suppress(OSError):
-        if m := re.search(r'^model name\s*: (.*)', Path('/proc/cpuinfo').read_text(), re.M): return m[1]
+        if m := re.search(r'^model name\s*: (.*)', Path('/proc/cpuinfo').read_text(), re.M):
+            return m[1]
     return platform.processor()
 
-def environment()->dict: # code, library versions, hardware; JSON-ready
+# %% ../nbs/00_core.ipynb #16f996c9
+def environment() -> dict:  # code, library versions, hardware; JSON-ready
     "What this process runs on"
     import torch
-    hw = dict(machine=platform.machine(), processor=_processor(), cpus=os.cpu_count(), threads=torch.get_num_threads(), peak_mib=peak_memory(),
-              gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None, python=platform.python_version())
-    return dict(code=code_version(), versions={l:_version(l) for l in LIBRARIES}, hardware=hw)
+
+    hw = dict(
+        machine=platform.machine(),
+        processor=_processor(),
+        cpus=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        peak_mib=peak_memory(),
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        python=platform.python_version(),
+    )
+    return dict(code=code_version(), versions={l: _version(l) for l in LIBRARIES}, hardware=hw)
 
 # %% ../nbs/00_core.ipynb #911ba0eb
-JSON_LIMIT = 64*2**20 # bytes; the largest file of ours has 80 KB
+JSON_LIMIT = 64 * 2**20  # bytes; the largest file of ours has 80 KB
 
+# %% ../nbs/00_core.ipynb #a80765cb
 def read_json(
-    path:Path|str,
-    what:str, # 'record', 'model.json'...: for the message
-    remedy:str # what to do when it is broken
-)->dict: # raises `InputError` when the file cannot be read, is too large, or holds no JSON object
+    path: Path | str,
+    what: str,  # 'record', 'model.json'...: for the message
+    remedy: str,  # what to do when it is broken
+) -> dict:  # raises `InputError` when the file cannot be read, is too large, or holds no JSON object
     "The JSON object in a file"
     bad = lambda why: InputError(f'{path}: not a readable {what} ({why}); {remedy}')
-    if os.path.exists(path) and not os.path.isfile(path): raise bad('no ordinary file') # a pipe would keep us waiting
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise bad('no ordinary file')  # a pipe would keep us waiting
     try:
-        if os.path.getsize(path) > JSON_LIMIT: raise bad(f'larger than {JSON_LIMIT>>20} MiB')
+        if os.path.getsize(path) > JSON_LIMIT:
+            raise bad(f'larger than {JSON_LIMIT >> 20} MiB')
         d = json.loads(Path(path).read_text(encoding='utf-8'))
-    except InputError: raise
-    except (OSError, ValueError, RecursionError) as e: raise bad(getattr(e, 'strerror', None) or type(e).__name__) from None
-    if not isinstance(d, dict): raise bad('no JSON object')
+    except InputError:
+        raise
+    except (OSError, ValueError, RecursionError) as e:
+        raise bad(getattr(e, 'strerror', None) or type(e).__name__) from None
+    if not isinstance(d, dict):
+        raise bad('no JSON object')
     return d
 
+# %% ../nbs/00_core.ipynb #581d6cb0
 def load_json(
-    cls:type, # a dataclass whose fields are plain types
-    path:Path|str,
-    what:str, # as for `read_json`
-    remedy:str # as for `read_json`
-): # an instance of `cls`; raises `InputError` also when a field is missing or has another type
+    cls: type,  # a dataclass whose fields are plain types
+    path: Path | str,
+    what: str,  # as for `read_json`
+    remedy: str,  # as for `read_json`
+):  # an instance of `cls`; raises `InputError` also when a field is missing or has another type
     "A dataclass from a JSON file; fields that it does not know are left out"
     return _as_fields(cls, read_json(path, what, remedy), path, what, remedy)
 
+# %% ../nbs/00_core.ipynb #12e737ca
 def _as_fields(cls, d, path, what, remedy):
-    try: return cls(**{f.name:_typed(d[f.name], f) for f in fields(cls) if f.name in d})
-    except (TypeError, OverflowError) as e: raise InputError(f'{path}: not a readable {what} ({e}); {remedy}') from None
+    try:
+        return cls(**{f.name: _typed(d[f.name], f) for f in fields(cls) if f.name in d})
+    except (TypeError, OverflowError) as e:
+        raise InputError(f'{path}: not a readable {what} ({e}); {remedy}') from None
 
+# %% ../nbs/00_core.ipynb #ba1612a2
 def _typed(value, f):
     "`value`, refused when it is not of the type that the field `f` declares"
-    good = isinstance(value, (int, float) if f.type is float else f.type) and not (f.type in (int, float) and isinstance(value, bool))
-    if not good: raise TypeError(f'{f.name} is no {f.type.__name__}')
+    good = isinstance(value, (int, float) if f.type is float else f.type) and not (
+        f.type in (int, float) and isinstance(value, bool)
+    )
+    if not good:
+        raise TypeError(f'{f.name} is no {f.type.__name__}')
     return float(value) if f.type is float else value
 
 # %% ../nbs/00_core.ipynb #fa98650c
 @dataclass
 class Record:
     "What was run, on what, and what came out"
-    question:str # 'data', 'q1', 'q2', 'q3', 'tsne', 'folds', 'answers' or 'bench'
-    name:str # which row: 'compact', 'pretrained', 'scl_nl-scratch'...
-    config:dict # everything that was chosen
-    data:dict # per role: `name`, `digest`, `n`
-    seed:int=0 # the seed of split, initial weights, batches and augmentation
-    kind:str='embedded' # 'real' or 'embedded' data
-    profile:str='quick' # which set of budgets
-    history:list=field(default_factory=list) # one dict per epoch
-    metrics:dict=field(default_factory=dict) # final numbers
-    tables:dict=field(default_factory=dict) # arrays as lists, for the report
-    figures:dict=field(default_factory=dict) # title -> file name, relative to the record's `../figures`
-    seconds:float=0. # wall time of the process that finished the experiment; `train_seconds` in `metrics` counts a resumed training from its start
-    command:str='' # what reproduces it
-    created:str='' # UTC, ISO 8601
-    environment:dict=field(default_factory=dict) # code, versions, hardware
+
+    question: str  # 'data', 'q1', 'q2', 'q3', 'tsne', 'folds', 'answers' or 'bench'
+    name: str  # which row: 'compact', 'pretrained', 'scl_nl-scratch'...
+    config: dict  # everything that was chosen
+    data: dict  # per role: `name`, `digest`, `n`
+    seed: int = 0  # the seed of split, initial weights, batches and augmentation
+    kind: str = 'embedded'  # 'real' or 'embedded' data
+    profile: str = 'quick'  # which set of budgets
+    history: list = field(default_factory=list)  # one dict per epoch
+    metrics: dict = field(default_factory=dict)  # final numbers
+    tables: dict = field(default_factory=dict)  # arrays as lists, for the report
+    figures: dict = field(default_factory=dict)  # title -> file name, relative to the record's `../figures`
+    seconds: float = 0.0  # wall time of the process that finished the experiment; `train_seconds` in `metrics` counts a resumed training from its start
+    command: str = ''  # what reproduces it
+    created: str = ''  # UTC, ISO 8601
+    environment: dict = field(default_factory=dict)  # code, versions, hardware
 
     @property
-    def id(self)->str:
+    def id(self) -> str:
         "Short digest of what was asked (not of what came out): the same question asked twice has one id"
         return digest_json([self.question, self.name, self.config, self.data, self.seed, self.kind, self.profile])[:10]
 
     @property
-    def stem(self)->str:
+    def stem(self) -> str:
         "`question-name-kind-profile-sSEED-ID`: names the record and its checkpoint, so that no two runs share one"
         return f'{self.question}-{self.name}-{self.kind}-{self.profile}-s{self.seed}-{self.id}'
 
     @property
-    def filename(self)->str: return f'{self.stem}.json'
+    def filename(self) -> str:
+        return f'{self.stem}.json'
 
 # %% ../nbs/00_core.ipynb #bccaeb9a
 def save_record(
-    rec:Record, # the finished record; `created` and `environment` are filled in when empty
-    out:Path|str # the output folder; the record goes into its `records` folder
-)->Path: # the file written
+    rec: Record,  # the finished record; `created` and `environment` are filled in when empty
+    out: Path | str,  # the output folder; the record goes into its `records` folder
+) -> Path:  # the file written
     "Write `rec` as JSON, atomically"
     rec.created = rec.created or datetime.now(timezone.utc).isoformat(timespec='milliseconds')
     rec.environment = rec.environment or environment()
     text = json.dumps(dict(id=rec.id, **asdict(rec)), indent=1, default=_plain)
-    return write_text(Path(out)/'records'/rec.filename, text)
+    return write_text(Path(out) / 'records' / rec.filename, text)
 
+# %% ../nbs/00_core.ipynb #513470b7
 def _plain(o):
     "NumPy and torch values as plain Python, for JSON"
-    if hasattr(o, 'tolist'): return o.tolist()
+    if hasattr(o, 'tolist'):
+        return o.tolist()
     return str(o)
 
+# %% ../nbs/00_core.ipynb #e9912250
 def load_record(
-    path:Path|str # a record's JSON file
-)->Record:
+    path: Path | str,  # a record's JSON file
+) -> Record:
     "Read one record; raises `InputError` when the file is not one, or was changed by hand"
     remedy = 'delete it and run the experiment again'
     d = read_json(path, 'record', remedy)
     rec = _as_fields(Record, d, path, 'record', remedy)
-    if d.get('id') != rec.id: raise InputError(f'{path}: its id is not that of its content, so it was changed; {remedy}')
-    if not all(isinstance(h, dict) for h in rec.history): raise InputError(f'{path}: not a readable record (history is no list of rows); {remedy}')
+    if d.get('id') != rec.id:
+        raise InputError(f'{path}: its id is not that of its content, so it was changed; {remedy}')
+    if not all(isinstance(h, dict) for h in rec.history):
+        raise InputError(f'{path}: not a readable record (history is no list of rows); {remedy}')
     return rec
 
+# %% ../nbs/00_core.ipynb #3a2e2a03
 def load_records(
-    out:Path|str, # the output folder
-    **where # fields that must match, e.g. `question='q1'`
-)->list[Record]: # in order of creation
+    out: Path | str,  # the output folder
+    **where,  # fields that must match, e.g. `question='q1'`
+) -> list[Record]:  # in order of creation
     "All records under `out` that match"
-    recs = [load_record(p) for p in sorted((Path(out)/'records').glob('*.json'))]
-    return sorted((r for r in recs if all(getattr(r,k)==v for k,v in where.items())), key=lambda r:r.created)
+    recs = [load_record(p) for p in sorted((Path(out) / 'records').glob('*.json'))]
+    return sorted((r for r in recs if all(getattr(r, k) == v for k, v in where.items())), key=lambda r: r.created)
 
 # %% ../nbs/00_core.ipynb #be6b9fd9
 def work_folder(
-    rec:Record,
-    out:Path|str # the output folder
-)->Path: # exists only while the experiment is not finished
+    rec: Record,
+    out: Path | str,  # the output folder
+) -> Path:  # exists only while the experiment is not finished
     "Where an experiment keeps what a killed run goes on from"
-    return Path(out)/f'work-{rec.id}'
+    return Path(out) / f'work-{rec.id}'
+
 
 def network_folder(
-    rec:Record,
-    out:Path|str # the output folder
-)->Path: # a checkpoint folder
+    rec: Record,
+    out: Path | str,  # the output folder
+) -> Path:  # a checkpoint folder
     "Where an experiment keeps the network it trained"
-    return Path(out)/'models'/rec.stem
+    return Path(out) / 'models' / rec.stem
 
+# %% ../nbs/00_core.ipynb #2092eb39
 def run_once(
-    rec:Record, # what is asked: everything but the outcome is filled in
-    out:Path|str, # the output folder
-    work, # a function that fills in `rec` (history, metrics, tables) and returns nothing
-    fresh:bool=False, # run even when the record is there
-    network:bool=False # whether `work` leaves a checkpoint in `network_folder`; when that is missing, the experiment runs again
-)->Record:
+    rec: Record,  # what is asked: everything but the outcome is filled in
+    out: Path | str,  # the output folder
+    work,  # a function that fills in `rec` (history, metrics, tables) and returns nothing
+    fresh: bool = False,  # run even when the record is there
+    network: bool = False,  # whether `work` leaves a checkpoint in `network_folder`; when that is missing, the experiment runs again
+) -> Record:
     "The record of this experiment: read when it is there, else made by `work(rec)` and saved"
-    path, folder = Path(out)/'records'/rec.filename, work_folder(rec, out)
+    path, folder = Path(out) / 'records' / rec.filename, work_folder(rec, out)
     lock = folder.with_suffix('.lock')
-    done = lambda: path.exists() and (not network or (network_folder(rec, out)/'model.json').exists())
-    if done() and not fresh and not lock.exists(): return load_record(path) # a lock may be what a killed run left
+    done = lambda: path.exists() and (not network or (network_folder(rec, out) / 'model.json').exists())
+    if done() and not fresh and not lock.exists():
+        return load_record(path)  # a lock may be what a killed run left
     with _left_as_found(out), locked(lock, f'{rec.stem}: another process is at it; waiting for its result'):
         try:
-            if fresh: _forget(path, folder)
-            if not done(): _work(rec, out, work)
+            if fresh:
+                _forget(path, folder)
+            if not done():
+                _work(rec, out, work)
             shutil.rmtree(folder, ignore_errors=True)
-        finally: lock.unlink(missing_ok=True) # who still waits for it finds the record
+        finally:
+            lock.unlink(missing_ok=True)  # who still waits for it finds the record
     return load_record(path)
 
+# %% ../nbs/00_core.ipynb #6bc270be
 @contextmanager
 def _left_as_found(folder):
     "Delete `folder` at the end when it was made meanwhile and is empty, as after bad input"
     found = Path(folder).exists()
-    try: yield
+    try:
+        yield
     finally:
         if not found:
-            with suppress(OSError): Path(folder).rmdir()
+            with suppress(OSError):
+                Path(folder).rmdir()
 
+# %% ../nbs/00_core.ipynb #ef1a65d9
 def _forget(record, folder):
     "Delete a record and a state; from here on the experiment counts as not done, whatever happens to this run"
     record.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
+
 def _work(rec, out, work):
     rec.command = rec.command or command_line()
     start = time.perf_counter()
     work(rec)
-    rec.seconds = round(time.perf_counter()-start, 2)
+    rec.seconds = round(time.perf_counter() - start, 2)
     save_record(rec, out)
 
-def command_line()->str:
+# %% ../nbs/00_core.ipynb #6788ee2f
+def command_line() -> str:
     "The `midas_task2` command this process was started with, without folders of this machine; empty for a notebook or a script, which nobody else could repeat"
-    if Path(sys.argv[0]).name != 'midas_task2': return ''
+    if Path(sys.argv[0]).name != 'midas_task2':
+        return ''
     return one_line(' '.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
 
 # %% ../nbs/00_core.ipynb #2317a952
 def find_network(
-    out:Path|str, # the output folder
-    **where # fields of the record, e.g. `question='q1'`, `name='compact'`, `seed=42`
-)->Path: # checkpoint folder of the newest run that matches; raises `Missing` when there is none
+    out: Path | str,  # the output folder
+    **where,  # fields of the record, e.g. `question='q1'`, `name='compact'`, `seed=42`
+) -> Path:  # checkpoint folder of the newest run that matches; raises `Missing` when there is none
     "The network that an earlier experiment left in `out`"
     for rec in reversed(load_records(out, **where)):
-        if ((folder := network_folder(rec, out))/'model.json').exists(): return folder
-    wanted = ', '.join(f'{k} {v}' for k,v in where.items())
-    command = f"{where.get('question', 'run')}" + (f" --model {where['name']}" if where.get('question') == 'q1' and 'name' in where else '')
-    raise Missing(f"{out}: holds no trained network of {wanted}; train it first, e.g. with `midas_task2 {command}`")
+        if ((folder := network_folder(rec, out)) / 'model.json').exists():
+            return folder
+    wanted = ', '.join(f'{k} {v}' for k, v in where.items())
+    command = f'{where.get("question", "run")}' + (
+        f' --model {where["name"]}' if where.get('question') == 'q1' and 'name' in where else ''
+    )
+    raise Missing(f'{out}: holds no trained network of {wanted}; train it first, e.g. with `midas_task2 {command}`')
 
 # %% ../nbs/00_core.ipynb #d91f53a7
 def plain_text(
-    s # anything
-)->str:
+    s,  # anything
+) -> str:
     "`s` as matplotlib shows it letter by letter"
     return re.sub(r'^_+', '', str(s)).replace('$', r'\$')
 
+# %% ../nbs/00_core.ipynb #f92dabe7
 def save_figure(
-    fig, # a matplotlib figure; closed afterwards
-    out:Path|str, # the output folder; the picture goes into its `figures` folder
-    name:str # file name without suffix
-)->str: # the file's name
+    fig,  # a matplotlib figure; closed afterwards
+    out: Path | str,  # the output folder; the picture goes into its `figures` folder
+    name: str,  # file name without suffix
+) -> str:  # the file's name
     "Save `fig` as PNG, atomically"
     import matplotlib.pyplot as plt
-    with atomic_path(Path(out)/'figures'/f'{name}.png') as p: fig.savefig(p, format='png', dpi=110, bbox_inches='tight')
+
+    with atomic_path(Path(out) / 'figures' / f'{name}.png') as p:
+        fig.savefig(p, format='png', dpi=110, bbox_inches='tight')
     plt.close(fig)
     return f'{name}.png'

@@ -17,7 +17,20 @@ import torch
 from scipy import stats
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .core import InputError, Missing, Record, atomic_path, code_version, load_record, locked, network_folder, peak_memory, run_once, in_processes, work_folder
+from midas_task2.core import (
+    InputError,
+    Missing,
+    Record,
+    atomic_path,
+    code_version,
+    load_record,
+    locked,
+    network_folder,
+    peak_memory,
+    run_once,
+    in_processes,
+    work_folder,
+)
 from .datasets import ImageSet, load_set, stratified_folds, writer_folds
 from .evaluate import add_scores, predict_probs, predict_views, scores, spec_of
 from .learner import train_learner
@@ -25,241 +38,345 @@ from .models import model_cost
 from .writers import average_hand, fit_hand, writer_offsets
 
 # %% ../nbs/24_crossval.ipynb #7fb4e3ca
-FOLDS = dict(k=5, seed=0, split='stratified') # `only`: the folds to train, when not all
+FOLDS = dict(k=5, seed=0, split='stratified')  # `only`: the folds to train, when not all
 
+# %% ../nbs/24_crossval.ipynb #88089b2b
 def fold_splits(
-    s:ImageSet,
-    folds:dict # `k`, `seed`, `split`, as in `FOLDS`
-)->list: # k pairs of train and held-out indices
+    s: ImageSet,
+    folds: dict,  # `k`, `seed`, `split`, as in `FOLDS`
+) -> list:  # k pairs of train and held-out indices
     "The folds of a cross-validation; raises `InputError` when the writers are not known, or a class has fewer than k drawings"
-    if folds['split'] == 'stratified': return stratified_folds(np.array([str(v) for v in s.vocab])[s.targets], folds['k'], folds['seed'])
-    if folds['split'] != 'writer': raise InputError(f"split '{folds['split']}' is not known; choose stratified or writer")
-    if s.writers is None: raise InputError(f'{s.name}: its writers are not known; use the stratified split')
+    if folds['split'] == 'stratified':
+        return stratified_folds(np.array([str(v) for v in s.vocab])[s.targets], folds['k'], folds['seed'])
+    if folds['split'] != 'writer':
+        raise InputError(f"split '{folds['split']}' is not known; choose stratified or writer")
+    if s.writers is None:
+        raise InputError(f'{s.name}: its writers are not known; use the stratified split')
     return writer_folds(s.writers, folds['k'], folds['seed'])
 
+# %% ../nbs/24_crossval.ipynb #bcaeeb35
 def which_folds(
-    rec:Record # with `folds` in its settings
-)->list: # numbers from 0
+    rec: Record,  # with `folds` in its settings
+) -> list:  # numbers from 0
     "The folds that this record trains"
     return rec.config['folds'].get('only') or list(range(rec.config['folds']['k']))
 
 # %% ../nbs/24_crossval.ipynb #5e38101e
 def fold_networks(
-    rec:Record, # a finished cross-validation with `keep`
-    s:ImageSet, # its drawings
-    out:Path|str # the output folder
-): # yields per fold: train indices, held-out indices, and the pair of network and `Spec`
+    rec: Record,  # a finished cross-validation with `keep`
+    s: ImageSet,  # its drawings
+    out: Path | str,  # the output folder
+):  # yields per fold: train indices, held-out indices, and the pair of network and `Spec`
     "The networks of a cross-validation, each with the drawings that it saw and those that it did not"
     splits = fold_splits(s, rec.config['folds'])
-    for k in which_folds(rec): yield *splits[k], load_checkpoint(network_folder(rec, out)/f'fold-{k}')
+    for k in which_folds(rec):
+        yield *splits[k], load_checkpoint(network_folder(rec, out) / f'fold-{k}')
 
+# %% ../nbs/24_crossval.ipynb #a8472eeb
 def prepare(
-    name:str, # of the row
-    config:dict, # a recipe, with `folds` and `rendering`
-    where:dict, # from `resolve_data`
-    seed:int=0, # of weights, batches and augmentation; the folds have a seed of their own
-    profile:str='quick' # for the record
-)->Record: # not yet run
+    name: str,  # of the row
+    config: dict,  # a recipe, with `folds` and `rendering`
+    where: dict,  # from `resolve_data`
+    seed: int = 0,  # of weights, batches and augmentation; the folds have a seed of their own
+    profile: str = 'quick',  # for the record
+) -> Record:  # not yet run
     "What is asked of a cross-validation"
-    return Record('folds', name, config, dict(drawings=load_set('drawings', where, config['rendering']).describe()), seed, where['kind'], profile)
+    return Record(
+        'folds',
+        name,
+        config,
+        dict(drawings=load_set('drawings', where, config['rendering']).describe()),
+        seed,
+        where['kind'],
+        profile,
+    )
 
-def _fold_file(rec, out, k): return work_folder(rec, out)/f'fold-{k}.npz'
+# %% ../nbs/24_crossval.ipynb #92fa7d3b
+def _fold_file(rec, out, k):
+    return work_folder(rec, out) / f'fold-{k}.npz'
 
+# %% ../nbs/24_crossval.ipynb #08dbcc5f
 def train_fold(
-    rec:Record, # from `prepare`
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    k:int, # which fold, from 0
-    device=None # default: CUDA where there is one
+    rec: Record,  # from `prepare`
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    k: int,  # which fold, from 0
+    device=None,  # default: CUDA where there is one
 ):
     "Train one fold and keep its answers; at once when they are there, or the whole record is"
     path = _fold_file(rec, out, k)
     with locked(path.with_suffix('.lock'), f'{rec.stem}, fold {k}: another process is at it; waiting'):
-        if not finished(rec, out) and _read_fold(path) is None: _train_fold(rec, load_set('drawings', where, rec.config['rendering']), out, k, device, path)
+        if not finished(rec, out) and _read_fold(path) is None:
+            _train_fold(rec, load_set('drawings', where, rec.config['rendering']), out, k, device, path)
 
+# %% ../nbs/24_crossval.ipynb #8dfcb5a1
 def finished(
-    rec:Record, # from `prepare`
-    out:Path|str # the output folder
-)->bool:
+    rec: Record,  # from `prepare`
+    out: Path | str,  # the output folder
+) -> bool:
     "Whether the record of all folds is written"
-    return (Path(out)/'records'/rec.filename).exists()
+    return (Path(out) / 'records' / rec.filename).exists()
 
 # %% ../nbs/24_crossval.ipynb #3c26f787
 def _write_arrays(path, **arrays):
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    with atomic_path(path) as p: p.write_bytes(buffer.getvalue())
+    with atomic_path(path) as p:
+        p.write_bytes(buffer.getvalue())
 
-_UNREADABLE = OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile # what NumPy raises for a damaged file
 
+_UNREADABLE = OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile  # what NumPy raises for a damaged file
+
+# %% ../nbs/24_crossval.ipynb #3fb83632
 def _read_fold(path):
     "What a fold left: `about`, and answers by name; None when it is not there or cannot be read"
     try:
-        with np.load(path) as f: arrays = dict(f)
+        with np.load(path) as f:
+            arrays = dict(f)
         return json.loads(arrays.pop('about').tobytes()), arrays
-    except _UNREADABLE: return None
+    except _UNREADABLE:
+        return None
 
 # %% ../nbs/24_crossval.ipynb #7f63698e
 def _train_fold(rec, s, out, k, device, path):
     train, held = (s.subset(i) for i in fold_splits(s, rec.config['folds'])[k])
     views = dict(last=held.images)
     config = rec.config
-    if config.get('hands'): # as average hands, from which the augmentation makes others
+    if config.get('hands'):  # as average hands, from which the augmentation makes others
         hand = fit_hand(train)
-        train, config = average_hand(train, writer_offsets(hand, train, train)), {**config, 'augment':dict(config['augment'], hand=np.linalg.cholesky(hand.between).tolist())}
+        train, config = (
+            average_hand(train, writer_offsets(hand, train, train)),
+            {**config, 'augment': dict(config['augment'], hand=np.linalg.cholesky(hand.between).tolist())},
+        )
     if rec.config.get('context'):
         train, views = with_context(train, held, rec.config['folds']['split'])
-        held = replace(held, images=views['last']) # what the history is about
+        held = replace(held, images=views['last'])  # what the history is about
     start, state = time.perf_counter(), path.with_suffix('.state')
-    learn, history = train_learner(config, train, held, rec.seed, device=device, title=f'{rec.name}, seed {rec.seed}, fold {k}', state=state, teachers=_teachers(rec, out, k))
+    learn, history = train_learner(
+        config,
+        train,
+        held,
+        rec.seed,
+        device=device,
+        title=f'{rec.name}, seed {rec.seed}, fold {k}',
+        state=state,
+        teachers=_teachers(rec, out, k),
+    )
     spec = spec_of(rec, train, rec.config['rendering'])
-    answers = {n:predict_probs(learn.model, spec, images, device=device) for n,images in views.items()}
+    answers = {n: predict_probs(learn.model, spec, images, device=device) for n, images in views.items()}
     answers['tta'] = predict_views(learn.model, spec, views['last'], device=device)
-    if rec.config.get('ema'): answers['average'] = predict_probs(learn.average.averaged, spec, views['last'], device=device)
-    if rec.config.get('keep'): save_checkpoint(network_folder(rec, out)/f'fold-{k}', learn.model, spec)
-    seconds = max(time.perf_counter()-start, history.seconds) # this process may have trained the last part only
-    about = dict(history=history.epochs, code=code_version()['digest'], threads=torch.get_num_threads(), peak_mib=peak_memory(), seconds=round(seconds, 1), **model_cost(learn.model, s.images.shape[1:]))
-    _write_arrays(path, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **{n:a.astype(np.float16) for n,a in answers.items()})
+    if rec.config.get('ema'):
+        answers['average'] = predict_probs(learn.average.averaged, spec, views['last'], device=device)
+    if rec.config.get('keep'):
+        save_checkpoint(network_folder(rec, out) / f'fold-{k}', learn.model, spec)
+    seconds = max(time.perf_counter() - start, history.seconds)  # this process may have trained the last part only
+    about = dict(
+        history=history.epochs,
+        code=code_version()['digest'],
+        threads=torch.get_num_threads(),
+        peak_mib=peak_memory(),
+        seconds=round(seconds, 1),
+        **model_cost(learn.model, s.images.shape[1:]),
+    )
+    _write_arrays(
+        path,
+        about=np.frombuffer(json.dumps(about).encode(), np.uint8),
+        **{n: a.astype(np.float16) for n, a in answers.items()},
+    )
     shutil.rmtree(state, ignore_errors=True)
 
+# %% ../nbs/24_crossval.ipynb #a8804d63
 def _teachers(rec, out, k):
     "The networks that this fold learns from; refused when they were trained on other folds, and so have seen what is held out here"
     res = []
     for stem in rec.config.get('teachers', []):
-        folder, teacher = Path(out)/'models'/stem/f'fold-{k}', Path(out)/'records'/f'{stem}.json'
-        if not folder.exists() or not teacher.exists(): raise Missing(f'{folder}: no network of that fold to learn from; run its cross-validation (with --fresh, when its record is there)')
+        folder, teacher = Path(out) / 'models' / stem / f'fold-{k}', Path(out) / 'records' / f'{stem}.json'
+        if not folder.exists() or not teacher.exists():
+            raise Missing(
+                f'{folder}: no network of that fold to learn from; run its cross-validation (with --fresh, when its record is there)'
+            )
         made = load_record(teacher)
-        if (made.config['folds'], made.data) != (rec.config['folds'], rec.data): raise InputError(f'{teacher}: was trained on other folds or drawings than {rec.name}, so it may have seen what is held out')
+        if (made.config['folds'], made.data) != (rec.config['folds'], rec.data):
+            raise InputError(
+                f'{teacher}: was trained on other folds or drawings than {rec.name}, so it may have seen what is held out'
+            )
         res.append(load_checkpoint(folder)[0])
     return res
 
 # %% ../nbs/24_crossval.ipynb #ab52d760
 KNOWN = 0, 5, 10, 20
 
+
 def with_context(
-    train:ImageSet, # with writers
-    held:ImageSet, # with writers
-    split:str # 'stratified' or 'writer': where a held-out writer's known drawings come from
-)->tuple: # the training set, and images uint8 [N, H, W] of the held-out one by name
+    train: ImageSet,  # with writers
+    held: ImageSet,  # with writers
+    split: str,  # 'stratified' or 'writer': where a held-out writer's known drawings come from
+) -> tuple:  # the training set, and images uint8 [N, H, W] of the held-out one by name
     "Training and held-out drawings as the average hand would have drawn them"
     hand, known = fit_hand(train), train if split == 'stratified' else held
     seen = lambda n: average_hand(held, writer_offsets(hand, held, known, n)).images
-    return average_hand(train, writer_offsets(hand, train, train)), dict(last=seen(None), **{f'known_{n}':seen(n) for n in KNOWN})
+    return average_hand(train, writer_offsets(hand, train, train)), dict(
+        last=seen(None), **{f'known_{n}': seen(n) for n in KNOWN}
+    )
 
 # %% ../nbs/24_crossval.ipynb #accecb9d
 def cross_validate(
-    records, # from `prepare`
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    workers:int=0, # processes; 0: as many as cores and memory allow, or one where there is a GPU; 1: this one
-    device=None, # default: CUDA where there is one
-    fresh:bool=False # run again what was done already
-)->list: # the finished records, in the order given
+    records,  # from `prepare`
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    workers: int = 0,  # processes; 0: as many as cores and memory allow, or one where there is a GPU; 1: this one
+    device=None,  # default: CUDA where there is one
+    fresh: bool = False,  # run again what was done already
+) -> list:  # the finished records, in the order given
     "Train every fold of every experiment that is not done, and gather the answers"
     if fresh:
-        for r in records: forget(r, out)
-    left = {r.id:{k for k in which_folds(r) if _read_fold(_fold_file(r, out, k)) is None} for r in records if not finished(r, out)}
-    for id, k in in_processes([partial(_tell, r, where, out, k, device) for r in records for k in sorted(left.get(r.id, ()))], workers):
+        for r in records:
+            forget(r, out)
+    left = {
+        r.id: {k for k in which_folds(r) if _read_fold(_fold_file(r, out, k)) is None}
+        for r in records
+        if not finished(r, out)
+    }
+    for id, k in in_processes(
+        [partial(_tell, r, where, out, k, device) for r in records for k in sorted(left.get(r.id, ()))], workers
+    ):
         left[id].discard(k)
-        if not left[id]: _finish(next(r for r in records if r.id == id), where, out, device) # a record appears as soon as its last fold is there
+        if not left[id]:
+            _finish(
+                next(r for r in records if r.id == id), where, out, device
+            )  # a record appears as soon as its last fold is there
     return [_finish(r, where, out, device) for r in records]
 
+# %% ../nbs/24_crossval.ipynb #0a31833a
 def _tell(rec, where, out, k, device):
     train_fold(rec, where, out, k, device)
     return rec.id, k
 
+
 def forget(
-    rec:Record, # from `prepare`
-    out:Path|str # the output folder
+    rec: Record,  # from `prepare`
+    out: Path | str,  # the output folder
 ):
     "Delete the record, answers and started folds of an experiment"
-    for p in (Path(out)/'records'/rec.filename, _answers_file(rec, out)): p.unlink(missing_ok=True)
+    for p in (Path(out) / 'records' / rec.filename, _answers_file(rec, out)):
+        p.unlink(missing_ok=True)
     shutil.rmtree(work_folder(rec, out), ignore_errors=True)
 
 # %% ../nbs/24_crossval.ipynb #ce171c28
 def _finish(rec, where, out, device):
     rec = run_once(rec, out, lambda r: _gather(r, where, out, device))
-    shutil.rmtree(work_folder(rec, out), ignore_errors=True) # what a process left that came too late
+    shutil.rmtree(work_folder(rec, out), ignore_errors=True)  # what a process left that came too late
     return rec
 
+# %% ../nbs/24_crossval.ipynb #c022af85
 def _gather(rec, where, out, device):
     s, ks = load_set('drawings', where, rec.config['rendering']), which_folds(rec)
-    for k in ks: train_fold(rec, where, out, k, device)
+    for k in ks:
+        train_fold(rec, where, out, k, device)
     abouts, answered = zip(*(_read_fold(_fold_file(rec, out, k)) for k in ks))
     held = [fold_splits(s, rec.config['folds'])[k][1] for k in ks]
-    index, answers = np.concatenate(held), {n:np.concatenate([f[n] for f in answered]) for n in answered[0]}
+    index, answers = np.concatenate(held), {n: np.concatenate([f[n] for f in answered]) for n in answered[0]}
     finish_answers(rec, out, s, index, answers)
-    rec.metrics.update({k:abouts[0][k] for k in ('params','macs')}, train_seconds=round(sum(a['history'][-1]['seconds'] for a in abouts), 2), folds_seconds=sum(a['seconds'] for a in abouts))
-    rec.history = [{c:round(float(np.mean([r[c] for r in rows])), 5) for c in rows[0]} for rows in zip(*(a['history'] for a in abouts))]
-    rec.tables['folds'] = [dict(fold=k, n=len(h), **{n:float((f[n].argmax(1) == s.targets[h]).mean()) for n in answers}, **{c:a.get(c) for c in ('code','threads','seconds','peak_mib')})
-                           for k,h,f,a in zip(ks, held, answered, abouts)]
+    rec.metrics.update(
+        {k: abouts[0][k] for k in ('params', 'macs')},
+        train_seconds=round(sum(a['history'][-1]['seconds'] for a in abouts), 2),
+        folds_seconds=sum(a['seconds'] for a in abouts),
+    )
+    rec.history = [
+        {c: round(float(np.mean([r[c] for r in rows])), 5) for c in rows[0]}
+        for rows in zip(*(a['history'] for a in abouts))
+    ]
+    rec.tables['folds'] = [
+        dict(
+            fold=k,
+            n=len(h),
+            **{n: float((f[n].argmax(1) == s.targets[h]).mean()) for n in answers},
+            **{c: a.get(c) for c in ('code', 'threads', 'seconds', 'peak_mib')},
+        )
+        for k, h, f, a in zip(ks, held, answered, abouts)
+    ]
 
+# %% ../nbs/24_crossval.ipynb #3b3092b4
 def finish_answers(
-    rec:Record, # gets `metrics`, `tables`
-    out:Path|str, # the output folder
-    s:ImageSet, # all drawings
-    index:np.ndarray, # int [N], which of them were answered
-    answers:dict # name -> probabilities [N, C]; 'last' is what counts
+    rec: Record,  # gets `metrics`, `tables`
+    out: Path | str,  # the output folder
+    s: ImageSet,  # all drawings
+    index: np.ndarray,  # int [N], which of them were answered
+    answers: dict,  # name -> probabilities [N, C]; 'last' is what counts
 ):
     "Write scores and classes read into a record, and the probabilities beside it"
-    some, answers = s.subset(index), {n:a.astype(np.float16) for n,a in answers.items()} # scored as they are kept
+    some, answers = s.subset(index), {n: a.astype(np.float16) for n, a in answers.items()}  # scored as they are kept
     add_scores(rec, answers['last'].astype(np.float32), some)
-    del rec.tables['confusion_matrix'] # `read` says as much
-    rec.tables['variants'] = {n:scores(a.astype(np.float32), some.targets, s.vocab) for n,a in answers.items()}
-    rec.tables['read'] = {n:_as_text(a, index, len(s), s.vocab) for n,a in answers.items()}
+    del rec.tables['confusion_matrix']  # `read` says as much
+    rec.tables['variants'] = {n: scores(a.astype(np.float32), some.targets, s.vocab) for n, a in answers.items()}
+    rec.tables['read'] = {n: _as_text(a, index, len(s), s.vocab) for n, a in answers.items()}
     save_answers(rec, out, index, answers)
 
+# %% ../nbs/24_crossval.ipynb #ee91cacd
 def _as_text(probs, index, n, vocab):
     "The class read of each drawing in the order of the set; empty where none was"
     read = np.full(n, '', object)
     read[index] = np.array(vocab, object)[probs.argmax(1)]
-    return json.dumps(read.tolist(), ensure_ascii=False) # one line of the record
+    return json.dumps(read.tolist(), ensure_ascii=False)  # one line of the record
 
 # %% ../nbs/24_crossval.ipynb #b864f8d4
-def _answers_file(rec, out): return Path(out)/'answers'/f'{rec.stem}.npz'
+def _answers_file(rec, out):
+    return Path(out) / 'answers' / f'{rec.stem}.npz'
+
 
 def save_answers(
-    rec:Record,
-    out:Path|str, # the output folder
-    index:np.ndarray, # int [N], which drawings of the set
-    answers:dict # name -> probabilities [N, C], half precision
-)->Path:
+    rec: Record,
+    out: Path | str,  # the output folder
+    index: np.ndarray,  # int [N], which drawings of the set
+    answers: dict,  # name -> probabilities [N, C], half precision
+) -> Path:
     "Keep what the networks answered"
     _write_arrays(path := _answers_file(rec, out), index=index.astype(np.int32), **answers)
     return path
 
+# %% ../nbs/24_crossval.ipynb #761065e0
 def load_answers(
-    rec:Record,
-    out:Path|str, # the output folder
-    n:int=0, # drawings of the set; 0: as many as were answered
-    variant:str='last' # 'last', 'tta' or 'average'
-)->np.ndarray: # float32 [n, C] in the order of the set; nan where there is no answer
+    rec: Record,
+    out: Path | str,  # the output folder
+    n: int = 0,  # drawings of the set; 0: as many as were answered
+    variant: str = 'last',  # 'last', 'tta' or 'average'
+) -> np.ndarray:  # float32 [n, C] in the order of the set; nan where there is no answer
     "What the networks of a cross-validation answered; raises `Missing` when the file is not there"
     path = _answers_file(rec, out)
-    if not path.exists(): raise Missing(f'{path}: missing, as in a fresh checkout; run its experiment again with --fresh')
+    if not path.exists():
+        raise Missing(f'{path}: missing, as in a fresh checkout; run its experiment again with --fresh')
     try:
-        with np.load(path) as f: index, probs = f['index'], f[variant].astype(np.float32)
-    except _UNREADABLE: raise InputError(f"{path}: holds no readable answers '{variant}'; run its experiment again with --fresh") from None
+        with np.load(path) as f:
+            index, probs = f['index'], f[variant].astype(np.float32)
+    except _UNREADABLE:
+        raise InputError(
+            f"{path}: holds no readable answers '{variant}'; run its experiment again with --fresh"
+        ) from None
     res = np.full((n or len(index), probs.shape[1]), np.nan, np.float32)
     res[index] = probs
     return res
 
 # %% ../nbs/24_crossval.ipynb #bad32021
 def clustered_mean(
-    values:np.ndarray, # float [N]
-    groups=None, # [N], who belongs together; default: everyone alone
-    level:float=.95
-)->tuple: # mean, low, high
+    values: np.ndarray,  # float [N]
+    groups=None,  # [N], who belongs together; default: everyone alone
+    level: float = 0.95,
+) -> tuple:  # mean, low, high
     "Mean with an interval that counts groups"
-    v, g = np.asarray(values, float), np.unique(np.arange(len(values)) if groups is None else groups, return_inverse=True)[1]
-    n, m, mean = len(v), g.max()+1, v.mean()
-    if m < 2: return mean, math.nan, math.nan
-    half = stats.t.ppf((1+level)/2, m-1) * math.sqrt(m/(m-1) * (np.bincount(g, v-mean)**2).sum()) / n
-    return float(mean), float(mean-half), float(mean+half)
+    v, g = (
+        np.asarray(values, float),
+        np.unique(np.arange(len(values)) if groups is None else groups, return_inverse=True)[1],
+    )
+    n, m, mean = len(v), g.max() + 1, v.mean()
+    if m < 2:
+        return mean, math.nan, math.nan
+    half = stats.t.ppf((1 + level) / 2, m - 1) * math.sqrt(m / (m - 1) * (np.bincount(g, v - mean) ** 2).sum()) / n
+    return float(mean), float(mean - half), float(mean + half)
 
+# %% ../nbs/24_crossval.ipynb #7fe6488c
 def read_by(
-    rec:Record, # of a cross-validation
-    variant:str='last' # 'last', 'tta' or 'average'
-)->np.ndarray: # of str, in the order of the set; empty where there is no answer
+    rec: Record,  # of a cross-validation
+    variant: str = 'last',  # 'last', 'tta' or 'average'
+) -> np.ndarray:  # of str, in the order of the set; empty where there is no answer
     "The class each drawing was read as"
     return np.array(json.loads(rec.tables['read'][variant]), object)

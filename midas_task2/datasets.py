@@ -31,40 +31,62 @@ from .glyphs import VOCAB, Glyphs, corrupt, digits28
 from .sources import SourceFiles, locate, read_source
 
 # %% ../nbs/04_datasets.ipynb #a0dd48f6
-LONGEST = 4096 # pixels; a longer side is shrunk to it first, so that a page built around a 20000x10 strip stays small
+LONGEST = 4096  # pixels; a longer side is shrunk to it first, so that a page built around a 20000x10 strip stays small
+
 
 def to_ink(
-    img:Image.Image # any size and mode
-)->Image.Image: # mode 'L', ink 255 on background 0, upright; same size unless a side is longer than `LONGEST`
+    img: Image.Image,  # any size and mode
+) -> Image.Image:  # mode 'L', ink 255 on background 0, upright; same size unless a side is longer than `LONGEST`
     "Grey image with bright ink on a dark background, whatever `img` was"
     turn, img = _turn(img), _shrunk(_grey(img))
-    if turn is not None: img = img.transpose(turn)
+    if turn is not None:
+        img = img.transpose(turn)
     a = np.asarray(img)
-    border = np.concatenate([a[0], a[-1], a[:,0], a[:,-1]])
+    border = np.concatenate([a[0], a[-1], a[:, 0], a[:, -1]])
     return ImageOps.invert(img) if np.median(border) > 127 else img
 
-_TURNS = dict(zip(range(2, 9), map(Image.Transpose.__getitem__, 'FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90'.split())))
+# %% ../nbs/04_datasets.ipynb #7677d391
+_TURNS = dict(
+    zip(
+        range(2, 9),
+        map(
+            Image.Transpose.__getitem__,
+            'FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90'.split(),
+        ),
+    )
+)
 
+# %% ../nbs/04_datasets.ipynb #805d3379
 def _turn(img):
     "How the picture must be transposed to stand upright, or None"
-    try: return _TURNS.get(img.getexif().get(0x0112)) # the tag 'Orientation'
-    except Exception: return None # EXIF is foreign content, and its parser raises whatever it stumbles on
+    try:
+        return _TURNS.get(img.getexif().get(0x0112))  # the tag 'Orientation'
+    except Exception:
+        return None  # EXIF is foreign content, and its parser raises whatever it stumbles on
+
 
 def _shrunk(img):
     s = LONGEST / max(img.size)
-    return img if s >= 1 else img.resize([max(1, round(n*s)) for n in img.size], Image.Resampling.BOX)
+    return img if s >= 1 else img.resize([max(1, round(n * s)) for n in img.size], Image.Resampling.BOX)
 
+# %% ../nbs/04_datasets.ipynb #e18a891f
 def _grey(img):
     "Mode 'L', on white where `img` is transparent, deep pixels brought to 8 bits"
-    if img.mode.startswith(('I', 'F')): return _eight_bits(np.asarray(img))
-    if img.mode == 'LAB': return img.getchannel(0)
-    if img.mode in ('LA','PA','La','RGBA','RGBa') or 'transparency' in img.info:
-        if img.mode != 'RGBA': img = img.convert('RGBA')
-        return Image.composite(img.convert('L'), Image.new('L', img.size, 255), img.getchannel('A')) # greys need a quarter of the memory
+    if img.mode.startswith(('I', 'F')):
+        return _eight_bits(np.asarray(img))
+    if img.mode == 'LAB':
+        return img.getchannel(0)
+    if img.mode in ('LA', 'PA', 'La', 'RGBA', 'RGBa') or 'transparency' in img.info:
+        if img.mode != 'RGBA':
+            img = img.convert('RGBA')
+        return Image.composite(
+            img.convert('L'), Image.new('L', img.size, 255), img.getchannel('A')
+        )  # greys need a quarter of the memory
     return img.convert('L')
 
 # %% ../nbs/04_datasets.ipynb #2013cbf0
-_WHITE = 1, 255, 1023, 4095, 16383, 65535 # white in floating point and masks, then in 8, 10, 12, 14 and 16 bits
+_WHITE = 1, 255, 1023, 4095, 16383, 65535  # white in floating point and masks, then in 8, 10, 12, 14 and 16 bits
+
 
 def _eight_bits(a):
     "Integer or float pixels [H, W] of any range as an image of mode 'L'"
@@ -73,319 +95,399 @@ def _eight_bits(a):
     white = next((w for w in _WHITE if top <= w), top)
     np.nan_to_num(a, copy=False)
     np.clip(a, 0, white, out=a)
-    a *= 255/white
+    a *= 255 / white
     return Image.fromarray(np.rint(a, out=a).astype(np.uint8))
 
 # %% ../nbs/04_datasets.ipynb #c9c99daa
 def page(
-    ink:Image.Image, # from `to_ink`
-    size:tuple=(54,72) # height, width of the result
-)->np.ndarray: # uint8 [54, 72]
+    ink: Image.Image,  # from `to_ink`
+    size: tuple = (54, 72),  # height, width of the result
+) -> np.ndarray:  # uint8 [54, 72]
     "The whole page made small; a page of another shape than 4:3 is padded around its centre"
     h, w = size
     W, H = ink.size
-    full = (max(W, round(H*w/h)), max(H, round(W*h/w)))
-    if full != (W, H): ink = _paste(ink, full, ((full[0]-W)//2, (full[1]-H)//2))
+    full = (max(W, round(H * w / h)), max(H, round(W * h / w)))
+    if full != (W, H):
+        ink = _paste(ink, full, ((full[0] - W) // 2, (full[1] - H) // 2))
     return np.asarray(ink.resize((w, h), Image.Resampling.BOX))
 
+# %% ../nbs/04_datasets.ipynb #20d0ff93
 def _paste(img, size, at):
     "`img` on a dark canvas of `size` at the corner `at`; what sticks out is cut"
     out = Image.new('L', size)
     out.paste(img, at)
     return out
 
-def ink_box(
-    ink:Image.Image, # from `to_ink`
-    threshold:int=64 # pixels brighter than this are ink
-)->tuple|None: # left, upper, right, lower in pixels, or None for an empty page
-    "The smallest box around the ink"
-    return ink.point([255*(v > threshold) for v in range(256)]).getbbox()
 
+def ink_box(
+    ink: Image.Image,  # from `to_ink`
+    threshold: int = 64,  # pixels brighter than this are ink
+) -> tuple | None:  # left, upper, right, lower in pixels, or None for an empty page
+    "The smallest box around the ink"
+    return ink.point([255 * (v > threshold) for v in range(256)]).getbbox()
+
+# %% ../nbs/04_datasets.ipynb #634935c0
 def size_kept(
-    ink:Image.Image, # from `to_ink`
-    size:int=48, # pixels of the result, square
-    window:float=800/900 # side of the window as a share of the page's height
-)->np.ndarray: # uint8 [size, size]
+    ink: Image.Image,  # from `to_ink`
+    size: int = 48,  # pixels of the result, square
+    window: float = 800 / 900,  # side of the window as a share of the page's height
+) -> np.ndarray:  # uint8 [size, size]
     "A window of fixed size, centred on the ink's box"
     l, u, r, d = ink_box(ink) or (0, 0, *ink.size)
     side = round(ink.size[1] * window)
-    x, y = (l+r-side)//2, (u+d-side)//2
-    return np.asarray(ink.crop((x, y, x+side, y+side)).resize((size, size), Image.Resampling.BOX))
+    x, y = (l + r - side) // 2, (u + d - side) // 2
+    return np.asarray(ink.crop((x, y, x + side, y + side)).resize((size, size), Image.Resampling.BOX))
 
 # %% ../nbs/04_datasets.ipynb #f8b4276c
 def ink_crop(
-    ink:Image.Image, # from `to_ink`
-    size:int=48, # pixels of the result, square
-    margin:int=4 # pixels left free on each side
-)->np.ndarray: # uint8 [size, size]
+    ink: Image.Image,  # from `to_ink`
+    size: int = 48,  # pixels of the result, square
+    margin: int = 4,  # pixels left free on each side
+) -> np.ndarray:  # uint8 [size, size]
     "The ink's box brought to one size: what most recipes do, and what makes `c` and `C` alike"
     box = ink_box(ink)
-    if box is None: return np.zeros((size,size), np.uint8)
-    scale = (size-2*margin) / max(box[2]-box[0], box[3]-box[1])
-    small = ink.crop(box).resize([max(1, round(n*scale)) for n in (box[2]-box[0], box[3]-box[1])], Image.Resampling.BOX)
-    return np.asarray(_paste(small, (size,size), ((size-small.width)//2, (size-small.height)//2)))
+    if box is None:
+        return np.zeros((size, size), np.uint8)
+    scale = (size - 2 * margin) / max(box[2] - box[0], box[3] - box[1])
+    small = ink.crop(box).resize(
+        [max(1, round(n * scale)) for n in (box[2] - box[0], box[3] - box[1])], Image.Resampling.BOX
+    )
+    return np.asarray(_paste(small, (size, size), ((size - small.width) // 2, (size - small.height) // 2)))
 
+# %% ../nbs/04_datasets.ipynb #cf22eb09
 def mnist_style(
-    ink:Image.Image # from `to_ink`
-)->np.ndarray: # uint8 [28, 28]
+    ink: Image.Image,  # from `to_ink`
+) -> np.ndarray:  # uint8 [28, 28]
     "The ink's box brought to 20x20, brightest pixel to 255, centred by mass in 28x28"
     box = ink_box(ink)
-    if box is None: return np.zeros((28,28), np.uint8)
-    if ink.size == (28,28) and _is_mnist(np.asarray(ink), box): return np.asarray(ink)
+    if box is None:
+        return np.zeros((28, 28), np.uint8)
+    if ink.size == (28, 28) and _is_mnist(np.asarray(ink), box):
+        return np.asarray(ink)
     ink = ink.crop(box)
     scale = 20 / max(ink.size)
-    a = np.asarray(ink.resize([max(1, round(s*scale)) for s in ink.size], Image.Resampling.BOX)).astype(float)
+    a = np.asarray(ink.resize([max(1, round(s * scale)) for s in ink.size], Image.Resampling.BOX)).astype(float)
     return _centre_mass(a * 255 / max(a.max(), 1))
 
+# %% ../nbs/04_datasets.ipynb #0fdb214e
 def _mass(a):
     "Row and column of the centre of mass"
-    return [np.arange(n)@a.sum(1-axis) / max(a.sum(), 1) for axis,n in enumerate(a.shape)]
+    return [np.arange(n) @ a.sum(1 - axis) / max(a.sum(), 1) for axis, n in enumerate(a.shape)]
+
 
 def _is_mnist(a, box):
     "Whether a picture of 28x28 was made as MNIST's were; their centre of mass is at 14 +- .5, and JPEG moves it a little"
     a = a.astype(float)
-    return 18 <= max(box[2]-box[0], box[3]-box[1]) <= 20 and all(abs(c-14) < 1 for c in _mass(a))
+    return 18 <= max(box[2] - box[0], box[3] - box[1]) <= 20 and all(abs(c - 14) < 1 for c in _mass(a))
 
+# %% ../nbs/04_datasets.ipynb #f22c233b
 def _centre_mass(a):
     "`a` [h<=20, w<=20] placed in 28x28 so that its centre of mass is the middle"
     (h, w), (cy, cx) = a.shape, _mass(a)
-    y, x = (int(np.clip(round(13.5-c), 0, 28-n)) for c,n in ((cy,h),(cx,w)))
-    out = np.zeros((28,28), np.uint8)
-    out[y:y+h, x:x+w] = a.round()
+    y, x = (int(np.clip(round(13.5 - c), 0, 28 - n)) for c, n in ((cy, h), (cx, w)))
+    out = np.zeros((28, 28), np.uint8)
+    out[y : y + h, x : x + w] = a.round()
     return out
 
-RENDERINGS = dict(page=page, size_kept=size_kept, ink_crop=ink_crop, mnist_style=mnist_style, page_small=partial(page, size=(36,48)), page_large=partial(page, size=(72,96)),
-                  page_28=partial(page, size=(28,28)), ink_crop_28=partial(ink_crop, size=28))
+# %% ../nbs/04_datasets.ipynb #2b06031a
+RENDERINGS = dict(
+    page=page,
+    size_kept=size_kept,
+    ink_crop=ink_crop,
+    mnist_style=mnist_style,
+    page_small=partial(page, size=(36, 48)),
+    page_large=partial(page, size=(72, 96)),
+    page_28=partial(page, size=(28, 28)),
+    ink_crop_28=partial(ink_crop, size=28),
+)
 
 # %% ../nbs/04_datasets.ipynb #db9c025e
 @dataclass
 class ImageSet:
     "Grey images in memory with their labels"
-    images:np.ndarray # uint8 [N, H, W], ink 255 on 0
-    targets:np.ndarray # int64 [N], index into `vocab`
-    vocab:list # class names, one per output of a network
-    name:str='' # for people
-    writers:np.ndarray|None=None # int16 [N], who drew it, where that is known
-    ids:np.ndarray|None=None # int64 [N], the number in the source's file name, where there is one
 
-    def __len__(self): return len(self.targets)
+    images: np.ndarray  # uint8 [N, H, W], ink 255 on 0
+    targets: np.ndarray  # int64 [N], index into `vocab`
+    vocab: list  # class names, one per output of a network
+    name: str = ''  # for people
+    writers: np.ndarray | None = None  # int16 [N], who drew it, where that is known
+    ids: np.ndarray | None = None  # int64 [N], the number in the source's file name, where there is one
+
+    def __len__(self):
+        return len(self.targets)
 
     @cached_property
-    def digest(self)->str:
+    def digest(self) -> str:
         "SHA-256 over images, targets and vocabulary"
         return digest_arrays(self.images, self.targets, list(self.vocab))
 
-    def subset(self,
-        idxs, # int array, or boolean mask [N]
-        name:str='' # default: this set's name
-    )->'ImageSet':
+    def subset(
+        self,
+        idxs,  # int array, or boolean mask [N]
+        name: str = '',  # default: this set's name
+    ) -> 'ImageSet':
         "The chosen images, in the order of `idxs`"
         pick = lambda a: None if a is None else a[idxs]
-        return replace(self, images=self.images[idxs], targets=self.targets[idxs], name=name or self.name,
-                       writers=pick(self.writers), ids=pick(self.ids))
+        return replace(
+            self,
+            images=self.images[idxs],
+            targets=self.targets[idxs],
+            name=name or self.name,
+            writers=pick(self.writers),
+            ids=pick(self.ids),
+        )
 
-    def classes(self,
-        vocab # the classes to keep, in their new order
-    )->'ImageSet':
+    def classes(
+        self,
+        vocab,  # the classes to keep, in their new order
+    ) -> 'ImageSet':
         "Only the images of the classes `vocab`, relabelled by their place in it"
         new = np.full(len(self.vocab), -1)
-        for i,c in enumerate(vocab): new[self.vocab.index(c)] = i
+        for i, c in enumerate(vocab):
+            new[self.vocab.index(c)] = i
         res = self.subset(new[self.targets] >= 0, f'{self.name}[{"".join(vocab)}]')
         return replace(res, targets=new[res.targets], vocab=list(vocab))
 
-    def describe(self)->dict: # `name`, `digest`, `n`, for a record
+    def describe(self) -> dict:  # `name`, `digest`, `n`, for a record
         "What a record says about this set"
         return dict(name=self.name, digest=self.digest, n=len(self))
 
 # %% ../nbs/04_datasets.ipynb #045899e5
-IMAGE_SUFFIXES = ('.png','.jpg','.jpeg','.bmp','.gif','.tif','.tiff','.webp','.pgm','.ppm')
-FORMATS = ('PNG','JPEG','BMP','GIF','TIFF','WEBP','PPM') # Pillow's names for them
-MAX_PIXELS = 64_000_000 # larger pictures are refused before they are decoded
-LARGE = 8_000_000 # pixels; larger pictures are decoded one at a time
-ENOUGH = 512 # pixels of the shorter side that a JPEG keeps when it is decoded small; the renderings have 72 at most
-FILE_LIMIT = 128*2**20 # bytes of one picture's file
-
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.pgm', '.ppm')
+FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF', 'TIFF', 'WEBP', 'PPM')  # Pillow's names for them
+MAX_PIXELS = 64_000_000  # larger pictures are refused before they are decoded
+LARGE = 8_000_000  # pixels; larger pictures are decoded one at a time
+ENOUGH = 512  # pixels of the shorter side that a JPEG keeps when it is decoded small; the renderings have 72 at most
+FILE_LIMIT = 128 * 2**20  # bytes of one picture's file
 # Pillow's warnings about odd files say nothing that we do not say, and filters cannot be set for one thread.
 warnings.filterwarnings('ignore', module='PIL')
 _alone = threading.Lock()
 
+# %% ../nbs/04_datasets.ipynb #9af4e407
 def decode(
-    data:bytes, # the file's content
-    name:str, # the file's name, for the message
-    render # function from the decoded image to what is wanted of it
-): # what `render` returns; raises `InputError` that names the file
+    data: bytes,  # the file's content
+    name: str,  # the file's name, for the message
+    render,  # function from the decoded image to what is wanted of it
+):  # what `render` returns; raises `InputError` that names the file
     "Decode one picture, first frame only"
     bad = lambda why: InputError(one_line(f'{name}: {why}'))
-    if not data: raise bad('is empty; copy it again, or remove it')
+    if not data:
+        raise bad('is empty; copy it again, or remove it')
     try:
         img = Image.open(io.BytesIO(data), formats=FORMATS)
-        if not img.width*img.height <= MAX_PIXELS: raise Image.DecompressionBombError
-        if min(img.size) >= 2*ENOUGH: img.draft('L', (ENOUGH, ENOUGH))
-        with _alone if img.width*img.height > LARGE else nullcontext():
+        if not img.width * img.height <= MAX_PIXELS:
+            raise Image.DecompressionBombError
+        if min(img.size) >= 2 * ENOUGH:
+            img.draft('L', (ENOUGH, ENOUGH))
+        with _alone if img.width * img.height > LARGE else nullcontext():
             img.load()
             return render(img)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise bad(f'has more than {MAX_PIXELS//10**6} million pixels; make it smaller') from None
-    except Exception as e: # decoders raise far more types than they document when the content is hostile
+        raise bad(f'has more than {MAX_PIXELS // 10**6} million pixels; make it smaller') from None
+    except Exception as e:  # decoders raise far more types than they document when the content is hostile
         raise bad(f'does not decode as an image ({type(e).__name__}); replace or remove the file') from None
 
 # %% ../nbs/04_datasets.ipynb #c51c6909
-QUICK = .002 # seconds of work; where an item takes less, threads wait for each other longer than they work: small pictures take 2.4 times as long with two
-LOOK = 16 # items are timed together
+QUICK = 0.002  # seconds of work; where an item takes less, threads wait for each other longer than they work: small pictures take 2.4 times as long with two
+LOOK = 16  # items are timed together
 
+# %% ../nbs/04_datasets.ipynb #c9fb7ce0
 def in_order(
-    f, # function of one item; its result should be small
-    items, # any iterable; read as needed, in the calling thread
-    ahead:int=256 # how many are under way at most
-): # yields `f(item)` in the order of `items`
+    f,  # function of one item; its result should be small
+    items,  # any iterable; read as needed, in the calling thread
+    ahead: int = 256,  # how many are under way at most
+):  # yields `f(item)` in the order of `items`
     "`f` on all cores, from the first items on that are worth it"
     items, took = iter(items), []
     for item in items:
-        start = time.thread_time() # not the clock: that also runs while others have the core
+        start = time.thread_time()  # not the clock: that also runs while others have the core
         done = f(item)
         took.append(time.thread_time() - start)
         yield done
-        if len(took) < LOOK: continue
-        if min(took) > QUICK: break # the least, since a machine that is shared stalls now and then
+        if len(took) < LOOK:
+            continue
+        if min(took) > QUICK:
+            break  # the least, since a machine that is shared stalls now and then
         took.clear()
     with ThreadPoolExecutor(os.cpu_count()) as ex:
         todo = deque()
         try:
             for item in items:
                 todo.append(ex.submit(f, item))
-                if len(todo) >= ahead: yield todo.popleft().result()
-            while todo: yield todo.popleft().result()
-        finally: # the reader may stop early
-            for t in todo: t.cancel()
+                if len(todo) >= ahead:
+                    yield todo.popleft().result()
+            while todo:
+                yield todo.popleft().result()
+        finally:  # the reader may stop early
+            for t in todo:
+                t.cancel()
 
+# %% ../nbs/04_datasets.ipynb #80f662a4
 def renderer(
-    rendering # a name in `RENDERINGS`, or a function from ink to uint8
-): # function from a decoded image to uint8 [H, W]
+    rendering,  # a name in `RENDERINGS`, or a function from ink to uint8
+):  # function from a decoded image to uint8 [H, W]
     "Ink, then the rendering"
-    if callable(rendering): return lambda img: rendering(to_ink(img))
-    if rendering not in RENDERINGS: raise InputError(one_line(f"rendering '{rendering}' is not known; choose {', '.join(RENDERINGS)}"))
+    if callable(rendering):
+        return lambda img: rendering(to_ink(img))
+    if rendering not in RENDERINGS:
+        raise InputError(one_line(f"rendering '{rendering}' is not known; choose {', '.join(RENDERINGS)}"))
     return lambda img: RENDERINGS[rendering](to_ink(img))
 
 # %% ../nbs/04_datasets.ipynb #7e840325
 def read_images(
-    files, # iterable of pairs: a name, and a function that reads its bytes
-    render # from `renderer`, or any function of a decoded image
-): # yields pairs in order: the name, and the rendered image or the `InputError` that tells why there is none
+    files,  # iterable of pairs: a name, and a function that reads its bytes
+    render,  # from `renderer`, or any function of a decoded image
+):  # yields pairs in order: the name, and the rendered image or the `InputError` that tells why there is none
     "Read, decode and render pictures, large ones on all cores, in bounded memory"
+
     def one(file):
         name, read = file
-        try: return name, decode(read(), name, render)
+        try:
+            return name, decode(read(), name, render)
         # a fresh error: the one caught holds on to the file's content through its traceback
-        except InputError as e: return name, InputError(one_line(e))
-        except OSError as e: return name, InputError(one_line(f'{name}: cannot be read ({e.strerror}); check that it exists and may be read'))
+        except InputError as e:
+            return name, InputError(one_line(e))
+        except OSError as e:
+            return name, InputError(
+                one_line(f'{name}: cannot be read ({e.strerror}); check that it exists and may be read')
+            )
+
     yield from in_order(one, files)
 
+# %% ../nbs/04_datasets.ipynb #e222b605
 def render_all(
-    files:list, # as for `read_images`
-    render, # as for `read_images`
-    desc:str='reading' # shown by the progress bar
-)->np.ndarray: # uint8 [N, H, W]; raises the first picture's `InputError`
+    files: list,  # as for `read_images`
+    render,  # as for `read_images`
+    desc: str = 'reading',  # shown by the progress bar
+) -> np.ndarray:  # uint8 [N, H, W]; raises the first picture's `InputError`
     "All pictures as one array, with a progress bar"
-    return _stack((_sound(x) for _,x in read_images(files, render)), len(files), desc)
+    return _stack((_sound(x) for _, x in read_images(files, render)), len(files), desc)
+
 
 def _sound(x):
-    if isinstance(x, InputError): raise x
+    if isinstance(x, InputError):
+        raise x
     return x
 
-def _stack(images, n, desc): return np.stack(list(tqdm(images, total=n, desc=desc, leave=False, mininterval=1, disable=None)))
+# %% ../nbs/04_datasets.ipynb #e178e174
+def _stack(images, n, desc):
+    return np.stack(list(tqdm(images, total=n, desc=desc, leave=False, mininterval=1, disable=None)))
+
 
 def content(
-    where:Members|Path, # an open packaging, or a file
-    name:str='' # in the packaging
-)->bytes: # raises `InputError` when the file is larger than any picture should be
+    where: Members | Path,  # an open packaging, or a file
+    name: str = '',  # in the packaging
+) -> bytes:  # raises `InputError` when the file is larger than any picture should be
     "What a picture's file holds"
-    path = (where.path if isinstance(where, Members) else where)/name
-    with suppress(OSError): # a file inside an archive has no size here; archives have their own limit
-        if (n := os.path.getsize(path)) > FILE_LIMIT: raise InputError(f'{path}: has {n>>20} MiB, more than this reads; make it smaller')
+    path = (where.path if isinstance(where, Members) else where) / name
+    with suppress(OSError):  # a file inside an archive has no size here; archives have their own limit
+        if (n := os.path.getsize(path)) > FILE_LIMIT:
+            raise InputError(f'{path}: has {n >> 20} MiB, more than this reads; make it smaller')
     return where.read(name) if isinstance(where, Members) else path.read_bytes()
 
 # %% ../nbs/04_datasets.ipynb #b73af425
 def cached_set(
-    key:str, # names source content and rendering
-    build, # function without arguments that returns the `ImageSet`
-    folder:Path|None=None # default: `data/cache` at home
-)->ImageSet:
+    key: str,  # names source content and rendering
+    build,  # function without arguments that returns the `ImageSet`
+    folder: Path | None = None,  # default: `data/cache` at home
+) -> ImageSet:
     "The `ImageSet` under `key`: from the cache when it is there and sound, else built and kept"
-    path = Path(folder or home()/'data'/'cache')/f'{key}.npz'
+    path = Path(folder or home() / 'data' / 'cache') / f'{key}.npz'
     got = _load_set(path, key)
     if got is None:
         got = build()
-        try: _save_set(got, path, key)
-        except OSError as e: say(one_line(f'{path}: cannot be written ({e.strerror}); going on without the cache'))
+        try:
+            _save_set(got, path, key)
+        except OSError as e:
+            say(one_line(f'{path}: cannot be written ({e.strerror}); going on without the cache'))
     return got
 
-def _checksum(arrays): return digest_arrays(*(x for k in sorted(arrays) for x in (k, arrays[k])))
+# %% ../nbs/04_datasets.ipynb #a34b185e
+def _checksum(arrays):
+    return digest_arrays(*(x for k in sorted(arrays) for x in (k, arrays[k])))
+
 
 def _save_set(s, path, key):
     arrays = dict(images=s.images, targets=s.targets, vocab=np.array(s.vocab), name=np.array(s.name), key=np.array(key))
-    arrays |= {k:getattr(s,k) for k in ('writers','ids') if getattr(s,k) is not None}
-    with atomic_path(path) as tmp, open(tmp, 'wb') as f: np.savez(f, **arrays, sha256=np.array(_checksum(arrays)))
+    arrays |= {k: getattr(s, k) for k in ('writers', 'ids') if getattr(s, k) is not None}
+    with atomic_path(path) as tmp, open(tmp, 'wb') as f:
+        np.savez(f, **arrays, sha256=np.array(_checksum(arrays)))
 
+# %% ../nbs/04_datasets.ipynb #cc8134bb
 def _load_set(path, key):
     "The set stored at `path`, or None when it is missing, damaged or of another key"
     try:
-        with np.load(path, allow_pickle=False) as z: arrays = {k:z[k] for k in z.files}
-        if str(arrays.pop('sha256')) != _checksum(arrays) or str(arrays['key']) != key: raise ValueError
+        with np.load(path, allow_pickle=False) as z:
+            arrays = {k: z[k] for k in z.files}
+        if str(arrays.pop('sha256')) != _checksum(arrays) or str(arrays['key']) != key:
+            raise ValueError
         return _as_set(**arrays)
-    except (FileNotFoundError, NotADirectoryError): return None
-    except Exception as e: # a damaged zip raises many types; every one means: build again
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Exception as e:  # a damaged zip raises many types; every one means: build again
         say(one_line(f'{path.name}: not a sound cache entry ({type(e).__name__}), made again'))
 
+# %% ../nbs/04_datasets.ipynb #f1dd6141
 def _as_set(images, targets, vocab, name, key, writers=None, ids=None):
     "The set, refused when its parts do not fit together"
     good = images.ndim == 3 and images.dtype == np.uint8 and vocab.ndim == 1
     good &= targets.dtype == np.int64 and ((0 <= targets) & (targets < len(vocab))).all()
     good &= all(a is None or a.shape == images.shape[:1] and a.dtype.kind == 'i' for a in (targets, writers, ids))
-    if not good: raise ValueError
+    if not good:
+        raise ValueError
     return ImageSet(images, targets, vocab.tolist(), str(name), writers, ids)
 
 # %% ../nbs/04_datasets.ipynb #a2669273
 def parse_idx(
-    data:bytes, # decompressed content
-    name:str # for the message
-)->np.ndarray: # uint8, any number of dimensions
+    data: bytes,  # decompressed content
+    name: str,  # for the message
+) -> np.ndarray:  # uint8, any number of dimensions
     "Decode one IDX file of unsigned bytes"
     bad = lambda why: InputError(f'{name}: not a readable IDX file ({why}); download it again')
-    if len(data) < 4 or data[:3] != b'\0\0\x08': raise bad('wrong magic number')
-    end = 4 + 4*data[3]
-    if len(data) < end or not data[3]: raise bad('the header is cut short')
+    if len(data) < 4 or data[:3] != b'\0\0\x08':
+        raise bad('wrong magic number')
+    end = 4 + 4 * data[3]
+    if len(data) < end or not data[3]:
+        raise bad('the header is cut short')
     shape = struct.unpack(f'>{data[3]}I', data[4:end])
     size = np.prod([int(s) for s in shape], dtype=object)
-    if len(data)-end != size: raise bad(f'{len(data)-end} bytes where its header promises {size}')
+    if len(data) - end != size:
+        raise bad(f'{len(data) - end} bytes where its header promises {size}')
     return np.frombuffer(data, np.uint8, offset=end).reshape(shape)
 
 # %% ../nbs/04_datasets.ipynb #f43840d5
 def read_drawings(
-    path:Path, # a verified `trainPart1`
-    rendering:str='page' # a name in `RENDERINGS`
-)->ImageSet:
+    path: Path,  # a verified `trainPart1`
+    rendering: str = 'page',  # a name in `RENDERINGS`
+) -> ImageSet:
     "trainPart1: `train/Sample011/img011-033.png` is class 11 (from 1) by writer 33"
     with read_source(path, 'trainPart1') as src:
         names = sorted(src.names)
         nums = np.array([[int(k) for k in re.findall(r'\d+', Path(n).name)[:2]] for n in names])
         images = render_all([(n, partial(src.read, n)) for n in names], renderer(rendering), 'drawings')
-    return ImageSet(images, nums[:,0]-1, VOCAB, 'trainPart1', nums[:,1].astype(np.int16), nums[:,0]*1000+nums[:,1])
+    return ImageSet(
+        images, nums[:, 0] - 1, VOCAB, 'trainPart1', nums[:, 1].astype(np.int16), nums[:, 0] * 1000 + nums[:, 1]
+    )
 
+# %% ../nbs/04_datasets.ipynb #ec342e2c
 def read_task3(
-    path:Path # a verified `mnistTask3`
-)->ImageSet:
+    path: Path,  # a verified `mnistTask3`
+) -> ImageSet:
     "mnistTask3: `mnistTask/0/image_012345.jpg` is MNIST's training image 12345 with the given label 0; `ids` holds 12345"
     with read_source(path, 'mnistTask3') as src:
         names = sorted(src.names)
-        images = render_all([(n, partial(src.read, n)) for n in names], lambda img: np.asarray(img.convert('L')), 'mnistTask3')
+        images = render_all(
+            [(n, partial(src.read, n)) for n in names], lambda img: np.asarray(img.convert('L')), 'mnistTask3'
+        )
     given, ids = np.array([[int(k) for k in re.findall(r'\d+', n)] for n in names]).T
-    order = np.argsort(ids) # folders sort by label; the images' own order does not know it
+    order = np.argsort(ids)  # folders sort by label; the images' own order does not know it
     return ImageSet(images[order], given[order], VOCAB[:10], 'mnistTask3', ids=ids[order])
 
+# %% ../nbs/04_datasets.ipynb #c8b341b3
 def read_mnist(
-    path:Path, # a verified `mnist`
-    part:str='train' # 'train' or 't10k'
-)->ImageSet:
+    path: Path,  # a verified `mnist`
+    part: str = 'train',  # 'train' or 't10k'
+) -> ImageSet:
     "MNIST's training or test file pair"
     with read_source(path, 'mnist') as src:
         x, y = (parse_idx(src.read(n), n) for n in (f'{part}-images-idx3-ubyte', f'{part}-labels-idx1-ubyte'))
@@ -393,23 +495,25 @@ def read_mnist(
 
 # %% ../nbs/04_datasets.ipynb #97da1a63
 def embedded_drawings(
-    rendering:str='page' # a name in `RENDERINGS`
-)->ImageSet:
+    rendering: str = 'page',  # a name in `RENDERINGS`
+) -> ImageSet:
     "62 classes x 40 of 55 simulated writers"
     g = Glyphs()
     images = _stack(in_order(lambda i: renderer(rendering)(g.canvas(i)), range(len(g))), len(g), 'drawing glyphs')
     return ImageSet(images, np.asarray(g.targets), VOCAB, 'glyphs', np.asarray(g.writers), np.arange(len(g)))
 
+# %% ../nbs/04_datasets.ipynb #e567c728
 def embedded_digits(
-    part:str='train' # 'train' (80 %) or 't10k' (20 %)
-)->ImageSet:
+    part: str = 'train',  # 'train' (80 %) or 't10k' (20 %)
+) -> ImageSet:
     "scikit-learn's 1,797 real 8x8 digits at 28x28, split once and for all"
     x, y = digits28()
-    train, test = stratified_split(y, .2, seed=0)
+    train, test = stratified_split(y, 0.2, seed=0)
     idxs = train if part == 'train' else test
     return ImageSet(x[idxs], y[idxs], VOCAB[:10], f'digits-{part}', ids=np.arange(len(idxs)))
 
-def embedded_task3()->ImageSet:
+# %% ../nbs/04_datasets.ipynb #5dd61aff
+def embedded_task3() -> ImageSet:
     "The embedded digits' training part under uniform complementary labels"
     s = embedded_digits('train')
     given, _ = corrupt(s.targets, 'complementary', n_classes=10, seed=3)
@@ -420,245 +524,337 @@ def _checked(targets, k=2):
     "`targets` as an array, refused when a class has fewer than `k` samples"
     targets = np.asarray(targets)
     classes, n = np.unique(targets, return_counts=True)
-    if n.min() < k: raise InputError(f'class {classes[n.argmin()]} has {n.min()} sample(s) where a split needs {k}; add drawings or leave the class out')
+    if n.min() < k:
+        raise InputError(
+            f'class {classes[n.argmin()]} has {n.min()} sample(s) where a split needs {k}; add drawings or leave the class out'
+        )
     return targets
 
+# %% ../nbs/04_datasets.ipynb #ce88b719
 def stratified_split(
-    targets, # int [N]
-    valid:float=.2, # share that is held out
-    seed:int=0
-)->tuple: # train indices, valid indices
+    targets,  # int [N]
+    valid: float = 0.2,  # share that is held out
+    seed: int = 0,
+) -> tuple:  # train indices, valid indices
     "Hold out the same share of every class; raises `InputError` when a class has fewer than two samples"
     from sklearn.model_selection import train_test_split
+
     targets = _checked(targets)
     # both sides need at least one of each class
-    n = min(max(round(len(targets)*valid), len(np.unique(targets))), len(targets)-len(np.unique(targets)))
+    n = min(max(round(len(targets) * valid), len(np.unique(targets))), len(targets) - len(np.unique(targets)))
     train, held = train_test_split(np.arange(len(targets)), test_size=n, stratify=targets, random_state=seed)
     return np.sort(train), np.sort(held)
 
+# %% ../nbs/04_datasets.ipynb #4e7792c0
 def writer_split(
-    writers, # int [N]
-    valid:float=.2, # share of the writers that is held out
-    seed:int=0
-)->tuple: # train indices, valid indices
+    writers,  # int [N]
+    valid: float = 0.2,  # share of the writers that is held out
+    seed: int = 0,
+) -> tuple:  # train indices, valid indices
     "Hold out whole writers"
     from sklearn.model_selection import GroupShuffleSplit
+
     return next(GroupShuffleSplit(1, test_size=valid, random_state=seed).split(writers, groups=writers))
 
+# %% ../nbs/04_datasets.ipynb #2834296b
 def balanced_subset(
-    targets, # int [N]
-    n:int, # how many, at most all
-    seed:int=0
-)->np.ndarray: # int [n], sorted
+    targets,  # int [N]
+    n: int,  # how many, at most all
+    seed: int = 0,
+) -> np.ndarray:  # int [n], sorted
     "A draw with as many of each class as there are, or one more or less; a smaller draw of the same seed is part of a larger one"
     order = np.random.default_rng(seed).permutation(len(targets))
-    turn = pd.Series(np.asarray(targets)[order]).groupby(np.asarray(targets)[order]).cumcount() # first of its class, second...
+    turn = (
+        pd.Series(np.asarray(targets)[order]).groupby(np.asarray(targets)[order]).cumcount()
+    )  # first of its class, second...
     return np.sort(order[np.argsort(turn, kind='stable')[:n]])
 
+# %% ../nbs/04_datasets.ipynb #ac7969b3
 def stratified_folds(
-    targets, # int [N]
-    k:int=5, # number of folds
-    seed:int=0
-)->list: # k pairs of train and valid indices
+    targets,  # int [N]
+    k: int = 5,  # number of folds
+    seed: int = 0,
+) -> list:  # k pairs of train and valid indices
     "k folds, each with every class in its share"
     from sklearn.model_selection import StratifiedKFold
+
     targets = _checked(targets, k)
     return list(StratifiedKFold(k, shuffle=True, random_state=seed).split(targets, targets))
 
+# %% ../nbs/04_datasets.ipynb #e4096115
 def writer_folds(
-    writers, # int [N]
-    k:int=5, # number of folds
-    seed:int=0
-)->list: # k pairs of train and valid indices
+    writers,  # int [N]
+    k: int = 5,  # number of folds
+    seed: int = 0,
+) -> list:  # k pairs of train and valid indices
     "k folds, each with writers of its own"
     from sklearn.model_selection import GroupKFold
+
     return list(GroupKFold(k, shuffle=True, random_state=seed).split(writers, groups=writers))
 
 # %% ../nbs/04_datasets.ipynb #bb484780
 def hold_out(
-    s:ImageSet,
-    split:str='stratified', # 'stratified' or 'writer'
-    share:float=.2, # of each class, or of the writers
-    seed:int=0
-)->tuple: # training set, held-out set
+    s: ImageSet,
+    split: str = 'stratified',  # 'stratified' or 'writer'
+    share: float = 0.2,  # of each class, or of the writers
+    seed: int = 0,
+) -> tuple:  # training set, held-out set
     "Hold out a share of every class, or of the writers"
-    if split not in ('stratified', 'writer'): raise InputError(f"split '{split}' is not known; choose stratified or writer")
-    if split == 'writer' and s.writers is None: raise InputError(f'{s.name}: says nothing about writers; use the stratified split')
+    if split not in ('stratified', 'writer'):
+        raise InputError(f"split '{split}' is not known; choose stratified or writer")
+    if split == 'writer' and s.writers is None:
+        raise InputError(f'{s.name}: says nothing about writers; use the stratified split')
     check_seed(seed)
-    names = np.array(s.vocab)[s.targets] # a class that is too small is then reported by its name
-    try: train, held = stratified_split(names, share, seed) if split == 'stratified' else writer_split(s.writers, share, seed)
-    except InputError as e: raise InputError(f'{s.name}: {e}') from None
+    names = np.array(s.vocab)[s.targets]  # a class that is too small is then reported by its name
+    try:
+        train, held = (
+            stratified_split(names, share, seed) if split == 'stratified' else writer_split(s.writers, share, seed)
+        )
+    except InputError as e:
+        raise InputError(f'{s.name}: {e}') from None
     return s.subset(train), s.subset(held)
 
 # %% ../nbs/04_datasets.ipynb #6cd7eeb7
-LABELS_LIMIT = 64*2**20 # bytes of a table of labels: about two million rows
+LABELS_LIMIT = 64 * 2**20  # bytes of a table of labels: about two million rows
 _REMEDY = 'write a CSV file in UTF-8 with the columns file and label'
 
+# %% ../nbs/04_datasets.ipynb #d18c5eac
 def read_labels(
-    path:Path|str # a CSV file with the columns `file` and `label`
-)->dict: # file (posix path) -> its label, and its row in the table (the header is row 1)
+    path: Path | str,  # a CSV file with the columns `file` and `label`
+) -> dict:  # file (posix path) -> its label, and its row in the table (the header is row 1)
     "A table of labels; raises `InputError` that names the table, the row and the remedy"
     bad = lambda why: InputError(one_line(f'{path}: {why}'))
     found, t = {}, _table(path, bad)
-    for row, file, label in zip(t.index+2, t['file'].tolist(), t['label'].tolist()):
-        if not (file or label): continue # a blank line
-        if not (file and label): raise bad(f"row {row}: the {'label' if file else 'file'} is missing; fill it in, or remove the row")
+    for row, file, label in zip(t.index + 2, t['file'].tolist(), t['label'].tolist()):
+        if not (file or label):
+            continue  # a blank line
+        if not (file and label):
+            raise bad(f'row {row}: the {"label" if file else "file"} is missing; fill it in, or remove the row')
         file = str(PurePosixPath(file.replace('\\', '/')))
-        if file in found: raise bad(f'row {row}: {file!r} was in row {found[file][1]} already; remove one of the two')
+        if file in found:
+            raise bad(f'row {row}: {file!r} was in row {found[file][1]} already; remove one of the two')
         found[file] = label, row
-    if not found: raise bad(f'holds no row below its header; {_REMEDY}')
+    if not found:
+        raise bad(f'holds no row below its header; {_REMEDY}')
     return found
 
+# %% ../nbs/04_datasets.ipynb #16172916
 def _table(path, bad):
     "The two columns as text"
-    if not Path(path).is_file(): raise bad(f'no such file; {_REMEDY}')
+    if not Path(path).is_file():
+        raise bad(f'no such file; {_REMEDY}')
     try:
-        if os.path.getsize(path) > LABELS_LIMIT: raise bad(f'larger than {LABELS_LIMIT>>20} MiB; keep only the columns file and label')
-        with open(path, 'rb') as f: # pandas would make a column of every comma in a line without end
-            if len(f.readline(2**16)) == 2**16: raise bad(f'its first line is no header; {_REMEDY}')
-        return pd.read_csv(path, usecols=['file','label'], dtype=str, na_filter=False, skip_blank_lines=False, encoding='utf-8-sig')
-    except InputError: raise
-    except Exception as e: # a parser of foreign content may raise anything
-        raise bad(f"not a readable table ({' '.join(str(e).split())[:120]}); {_REMEDY}") from None
+        if os.path.getsize(path) > LABELS_LIMIT:
+            raise bad(f'larger than {LABELS_LIMIT >> 20} MiB; keep only the columns file and label')
+        with open(path, 'rb') as f:  # pandas would make a column of every comma in a line without end
+            if len(f.readline(2**16)) == 2**16:
+                raise bad(f'its first line is no header; {_REMEDY}')
+        return pd.read_csv(
+            path, usecols=['file', 'label'], dtype=str, na_filter=False, skip_blank_lines=False, encoding='utf-8-sig'
+        )
+    except InputError:
+        raise
+    except Exception as e:  # a parser of foreign content may raise anything
+        raise bad(f'not a readable table ({" ".join(str(e).split())[:120]}); {_REMEDY}') from None
 
 # %% ../nbs/04_datasets.ipynb #05903913
 def class_of(
-    folder:str, # a folder's name, or a label
-    vocab # class names
-)->int|None: # index into `vocab`, or None when it names no class
+    folder: str,  # a folder's name, or a label
+    vocab,  # class names
+) -> int | None:  # index into `vocab`, or None when it names no class
     "`Sample011` counts from 1; anything else is named by its class"
-    if folder in vocab: return vocab.index(folder)
+    if folder in vocab:
+        return vocab.index(folder)
     m = re.fullmatch(r'Sample(\d{3})', folder)
-    if m and 1 <= int(m[1]) <= len(vocab): return int(m[1])-1
+    if m and 1 <= int(m[1]) <= len(vocab):
+        return int(m[1]) - 1
 
+# %% ../nbs/04_datasets.ipynb #bbf9343c
 def labelled_files(
-    src:Members, # the open packaging
-    vocab:list, # class names
-    labels:Path|str|None=None # a table for `read_labels`; default: the folders' names are the labels
-)->list: # pairs of a file's name and its class, an index into `vocab`
+    src: Members,  # the open packaging
+    vocab: list,  # class names
+    labels: Path | str | None = None,  # a table for `read_labels`; default: the folders' names are the labels
+) -> list:  # pairs of a file's name and its class, an index into `vocab`
     "Which pictures there are and what they show; raises `InputError` at the first label that is no class"
     names = sorted(n for n in src.names if n.lower().endswith(IMAGE_SUFFIXES))
-    if not names: raise InputError(one_line(f'{src.path}: holds no images in class folders; expected Sample001/... or folders named by class'))
-    if labels: return _by_table(src, names, vocab, labels)
+    if not names:
+        raise InputError(
+            one_line(f'{src.path}: holds no images in class folders; expected Sample001/... or folders named by class')
+        )
+    if labels:
+        return _by_table(src, names, vocab, labels)
     return [(n, _by_folder(src, n, vocab)) for n in names]
 
-def _some(vocab): return f"one of {' '.join(map(str, vocab[:3]))}...{vocab[-1]} or Sample001..."
+# %% ../nbs/04_datasets.ipynb #046eaf7d
+def _some(vocab):
+    return f'one of {" ".join(map(str, vocab[:3]))}...{vocab[-1]} or Sample001...'
+
 
 def _by_folder(src, name, vocab):
     k = class_of(folder := Path(name).parent.name, vocab)
-    if k is None: raise InputError(one_line(f"{src.path}: folder '{folder}' ({name}) names no class of this model; remove it, or rename it to {_some(vocab)}"))
+    if k is None:
+        raise InputError(
+            one_line(
+                f"{src.path}: folder '{folder}' ({name}) names no class of this model; remove it, or rename it to {_some(vocab)}"
+            )
+        )
     return k
 
+# %% ../nbs/04_datasets.ipynb #3338fc1c
 def _by_table(src, names, vocab, labels):
     found, known = [], set(names)
     for name, (label, row) in read_labels(labels).items():
         bad = lambda why: InputError(one_line(f'{labels}: row {row}: {why}'))
-        if name not in known: raise bad(f'{name!r} is no image in {src.path}; give its path from the top, such as {names[0]!r}, or remove the row')
-        if (k := class_of(label, vocab)) is None: raise bad(f'label {label!r} names no class of this model; correct it to {_some(vocab)}, or remove the row')
+        if name not in known:
+            raise bad(
+                f'{name!r} is no image in {src.path}; give its path from the top, such as {names[0]!r}, or remove the row'
+            )
+        if (k := class_of(label, vocab)) is None:
+            raise bad(f'label {label!r} names no class of this model; correct it to {_some(vocab)}, or remove the row')
         found.append((name, k))
-    if len(found) < len(names): say(one_line(f'{src.path}: {len(names)-len(found)} of {len(names)} images have no row in {labels} and are left out'))
+    if len(found) < len(names):
+        say(
+            one_line(
+                f'{src.path}: {len(names) - len(found)} of {len(names)} images have no row in {labels} and are left out'
+            )
+        )
     return sorted(found)
 
 # %% ../nbs/04_datasets.ipynb #c2d33716
 def read_labelled(
-    path:Path|str, # a zip, tar or folder
-    vocab:list=VOCAB, # class names
-    rendering:str='page', # a name in `RENDERINGS`
-    labels:Path|str|None=None # a table for `read_labels`; default: class folders
-)->ImageSet:
+    path: Path | str,  # a zip, tar or folder
+    vocab: list = VOCAB,  # class names
+    rendering: str = 'page',  # a name in `RENDERINGS`
+    labels: Path | str | None = None,  # a table for `read_labels`; default: class folders
+) -> ImageSet:
     "Images with their labels, or a pair of IDX test files; raises `InputError` at the first image that does not decode"
     with Members(path) as src:
-        if not labels and (pair := idx_pair(src)): return _labelled_idx(SourceFiles(src, pair), vocab, rendering)
+        if not labels and (pair := idx_pair(src)):
+            return _labelled_idx(SourceFiles(src, pair), vocab, rendering)
         names, targets = zip(*labelled_files(src, vocab, labels))
         images = render_all([(n, partial(content, src, n)) for n in names], renderer(rendering))
     return ImageSet(images, np.array(targets, np.int64), list(vocab), Path(path).name)
 
+# %% ../nbs/04_datasets.ipynb #d3f2d842
 def idx_pair(
-    src:Members # the open packaging
-)->dict: # 'images' and 'labels' -> names in `src`; empty unless both are there
+    src: Members,  # the open packaging
+) -> dict:  # 'images' and 'labels' -> names in `src`; empty unless both are there
     "MNIST's test pair"
     idx = {}
-    for n in src.names: # plain before gzipped, where torchvision left both
-        if m := re.search(r't10k-(images|labels)[-.]idx[13]-ubyte', n): idx.setdefault(m[1], n)
+    for n in src.names:  # plain before gzipped, where torchvision left both
+        if m := re.search(r't10k-(images|labels)[-.]idx[13]-ubyte', n):
+            idx.setdefault(m[1], n)
     return idx if len(idx) == 2 else {}
 
+# %% ../nbs/04_datasets.ipynb #839cea7d
 def _labelled_idx(files, vocab, rendering):
     "A model of drawings sees MNIST's test pair through its own rendering"
-    x, y = (parse_idx(files.read(n), files.where[n]) for n in ('images','labels'))
-    bad = lambda why: InputError(one_line(f"{files.members.path}: {files.where['images']} and its labels: {why}"))
-    if x.ndim != 3 or y.ndim != 1 or 0 in x.shape[1:]: raise bad(f'shapes {x.shape} and {y.shape}, not images and their labels; download them again')
-    if len(x) != len(y) or not len(x): raise bad(f'{len(x)} images, {len(y)} labels; the pair does not belong together')
-    if y.max() >= len(vocab): raise bad(f'label {y.max()} where the model knows {len(vocab)} classes; choose another model')
+    x, y = (parse_idx(files.read(n), files.where[n]) for n in ('images', 'labels'))
+    bad = lambda why: InputError(one_line(f'{files.members.path}: {files.where["images"]} and its labels: {why}'))
+    if x.ndim != 3 or y.ndim != 1 or 0 in x.shape[1:]:
+        raise bad(f'shapes {x.shape} and {y.shape}, not images and their labels; download them again')
+    if len(x) != len(y) or not len(x):
+        raise bad(f'{len(x)} images, {len(y)} labels; the pair does not belong together')
+    if y.max() >= len(vocab):
+        raise bad(f'label {y.max()} where the model knows {len(vocab)} classes; choose another model')
     return ImageSet(rendered(x, rendering), y.astype(np.int64), list(vocab), 'IDX test pair')
 
+# %% ../nbs/04_datasets.ipynb #3130f850
 def rendered(
-    images:np.ndarray, # uint8 [N, H, W], light on dark; of other sizes than 28x28 dark on light, too
-    rendering:str # a name in `RENDERINGS`
-)->np.ndarray: # uint8, of the rendering's shape; 28x28 is `mnist_style` as it is
+    images: np.ndarray,  # uint8 [N, H, W], light on dark; of other sizes than 28x28 dark on light, too
+    rendering: str,  # a name in `RENDERINGS`
+) -> np.ndarray:  # uint8, of the rendering's shape; 28x28 is `mnist_style` as it is
     "Images in memory, seen through a rendering, as a network that was trained with it needs them"
-    if rendering == 'mnist_style' and images.shape[1:] == (28,28): return images
+    if rendering == 'mnist_style' and images.shape[1:] == (28, 28):
+        return images
     return _stack(in_order(lambda a: renderer(rendering)(Image.fromarray(a)), images), len(images), rendering)
 
 # %% ../nbs/04_datasets.ipynb #fcd0a840
 def own_vocab(
-    path:Path|str, # a zip, tar or folder with class folders
-    labels:Path|str|None=None # a table for `read_labels`; default: class folders
-)->list: # class names
+    path: Path | str,  # a zip, tar or folder with class folders
+    labels: Path | str | None = None,  # a table for `read_labels`; default: class folders
+) -> list:  # class names
     "The labels in use, sorted; the 62 characters when they are called `Sample001`..."
-    if labels: found = {label for label,_ in read_labels(labels).values()}
+    if labels:
+        found = {label for label, _ in read_labels(labels).values()}
     else:
-        with Members(path) as src: found = {Path(n).parent.name for n in src.names if n.lower().endswith(IMAGE_SUFFIXES)}
+        with Members(path) as src:
+            found = {Path(n).parent.name for n in src.names if n.lower().endswith(IMAGE_SUFFIXES)}
     return list(VOCAB) if all(class_of(f, VOCAB) is not None for f in found) else sorted(found)
 
 # %% ../nbs/04_datasets.ipynb #627c1870
-ROLES = dict(drawings='trainPart1', mnist_train='mnist', mnist_test='mnist', task3='mnistTask3') # role -> source
+ROLES = dict(drawings='trainPart1', mnist_train='mnist', mnist_test='mnist', task3='mnistTask3')  # role -> source
+RENDER_VERSION = 4  # raise it when a rendering or reader changes, so that old cache entries are not used
 
-RENDER_VERSION = 4 # raise it when a rendering or reader changes, so that old cache entries are not used
-
+# %% ../nbs/04_datasets.ipynb #587cb2ff
 def resolve_data(
-    data:str='auto', # 'auto', 'embedded', a folder that holds the sources, or (for `drawings` alone) your own class folders
-    roles=tuple(ROLES), # what will be loaded
-    labels:Path|str='' # a CSV file for drawings of your own, as for `read_labels`; default: class folders
-)->dict: # 'kind': 'real', 'embedded' or 'own'; 'found': source name -> (path, digest); 'labels'
+    data: str = 'auto',  # 'auto', 'embedded', a folder that holds the sources, or (for `drawings` alone) your own class folders
+    roles=tuple(ROLES),  # what will be loaded
+    labels: Path | str = '',  # a CSV file for drawings of your own, as for `read_labels`; default: class folders
+) -> dict:  # 'kind': 'real', 'embedded' or 'own'; 'found': source name -> (path, digest); 'labels'
     "Where the data for `roles` comes from; raises `InputError` when a named folder lacks a source"
-    if labels: return _own(data, roles, labels)
-    if data == 'embedded': return dict(kind='embedded', found={})
-    folder = home()/'data' if data == 'auto' else Path(data)
-    if data != 'auto' and not folder.exists(): raise InputError(f'{data}: no such folder; name the one that holds the sources, or try `--data embedded`')
+    if labels:
+        return _own(data, roles, labels)
+    if data == 'embedded':
+        return dict(kind='embedded', found={})
+    folder = home() / 'data' if data == 'auto' else Path(data)
+    if data != 'auto' and not folder.exists():
+        raise InputError(f'{data}: no such folder; name the one that holds the sources, or try `--data embedded`')
     need = sorted({ROLES[r] for r in roles})
-    found = {n:locate(n, folder) for n in need} if folder.is_dir() else {}
+    found = {n: locate(n, folder) for n in need} if folder.is_dir() else {}
     lacking = [n for n in need if not found.get(n)]
-    if not lacking: return dict(kind='real', found=found)
-    if data == 'auto': return dict(kind='embedded', found={})
-    if set(roles) == {'drawings'}: return _own(data, roles)
-    raise InputError(f"{data}: holds no {' and no '.join(lacking)}; run `midas_task2 data fetch`, or `midas_task2 data import PATH` if you have the files")
+    if not lacking:
+        return dict(kind='real', found=found)
+    if data == 'auto':
+        return dict(kind='embedded', found={})
+    if set(roles) == {'drawings'}:
+        return _own(data, roles)
+    raise InputError(
+        f'{data}: holds no {" and no ".join(lacking)}; run `midas_task2 data fetch`, or `midas_task2 data import PATH` if you have the files'
+    )
 
+# %% ../nbs/04_datasets.ipynb #990cce70
 def _own(data, roles, labels=''):
     "Drawings of the user's own"
-    if data in ('auto', 'embedded') or set(roles) != {'drawings'}: raise InputError(one_line(f'{labels}: labels go with drawings of your own; name their zip or folder with `--data`'))
+    if data in ('auto', 'embedded') or set(roles) != {'drawings'}:
+        raise InputError(
+            one_line(f'{labels}: labels go with drawings of your own; name their zip or folder with `--data`')
+        )
     return dict(kind='own', found=dict(trainPart1=(Path(data), '')), labels=labels)
 
+# %% ../nbs/04_datasets.ipynb #7ddc08d5
 def load_drawings(
-    where:dict, # from `resolve_data`
-    rendering='page' # a name in `RENDERINGS`, or a function from ink to uint8
-)->ImageSet:
+    where: dict,  # from `resolve_data`
+    rendering='page',  # a name in `RENDERINGS`, or a function from ink to uint8
+) -> ImageSet:
     "The drawings, read from their source now, in any rendering"
-    if where['kind'] == 'embedded': return embedded_drawings(rendering)
+    if where['kind'] == 'embedded':
+        return embedded_drawings(rendering)
     path, labels = where['found']['trainPart1'][0], where.get('labels')
-    return read_drawings(path, rendering) if where['kind'] == 'real' else read_labelled(path, own_vocab(path, labels), rendering, labels)
+    return (
+        read_drawings(path, rendering)
+        if where['kind'] == 'real'
+        else read_labelled(path, own_vocab(path, labels), rendering, labels)
+    )
 
+# %% ../nbs/04_datasets.ipynb #97c44715
 def load_set(
-    role:str, # a key of `ROLES`
-    where:dict, # from `resolve_data`
-    rendering:str='page' # for `drawings`: a name in `RENDERINGS`
-)->ImageSet:
+    role: str,  # a key of `ROLES`
+    where: dict,  # from `resolve_data`
+    rendering: str = 'page',  # for `drawings`: a name in `RENDERINGS`
+) -> ImageSet:
     "The `ImageSet` that plays `role`, from the cache when it was read before"
     path, digest = where['found'].get(ROLES[role], (None, Glyphs().digest if role == 'drawings' else 'v1'))
-    if where['kind'] == 'own': return load_drawings(where, rendering)
+    if where['kind'] == 'own':
+        return load_drawings(where, rendering)
     real, part = where['kind'] == 'real', 't10k' if role == 'mnist_test' else 'train'
+
     def build():
-        if role == 'drawings': return load_drawings(where, rendering)
-        if role == 'task3': return read_task3(path) if real else embedded_task3()
+        if role == 'drawings':
+            return load_drawings(where, rendering)
+        if role == 'task3':
+            return read_task3(path) if real else embedded_task3()
         return read_mnist(path, part) if real else embedded_digits(part)
-    key = f"{role}-{rendering if role == 'drawings' else 'idx'}-{where['kind']}-{digest[:16]}-r{RENDER_VERSION}"
+
+    key = f'{role}-{rendering if role == "drawings" else "idx"}-{where["kind"]}-{digest[:16]}-r{RENDER_VERSION}'
     return cached_set(key, build)

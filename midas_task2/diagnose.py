@@ -19,107 +19,148 @@ from .core import InputError
 from .noise import agreement_z, share_interval, transition_matrix
 
 # %% ../nbs/14_diagnose.ipynb #de2fad29
-KINDS = { # kind -> what it means, what to do
-    'clean':('the labels are right', 'train as usual'),
-    'symmetric':('some labels are wrong, evenly over the other classes', "use a robust loss: `get_loss('forward', T=...)` with the matrix estimated here"),
-    'class_dependent':('some labels are wrong, and towards particular classes', "use `get_loss('forward', T=...)` with the matrix estimated here; look at the classes that are exchanged"),
-    'permuted':('whole classes carry the name of another', 'rename the classes as the matrix says'),
-    'random':('the labels say nothing about the images that this network could learn', 'do not train on them; collect labels'),
-    'complementary':('the labels name what an image is not', "use `get_loss('scl_nl')`, which asks for anything but the given class")}
-UNEVEN = "use `get_loss('forward', T=...)` with the matrix estimated here: it asks for anything but the given class, and knows that some classes are named more often" # advice where complementary labels prefer some classes
+KINDS = {  # kind -> what it means, what to do
+    'clean': ('the labels are right', 'train as usual'),
+    'symmetric': (
+        'some labels are wrong, evenly over the other classes',
+        "use a robust loss: `get_loss('forward', T=...)` with the matrix estimated here",
+    ),
+    'class_dependent': (
+        'some labels are wrong, and towards particular classes',
+        "use `get_loss('forward', T=...)` with the matrix estimated here; look at the classes that are exchanged",
+    ),
+    'permuted': ('whole classes carry the name of another', 'rename the classes as the matrix says'),
+    'random': (
+        'the labels say nothing about the images that this network could learn',
+        'do not train on them; collect labels',
+    ),
+    'complementary': (
+        'the labels name what an image is not',
+        "use `get_loss('scl_nl')`, which asks for anything but the given class",
+    ),
+}
+
+# %% ../nbs/14_diagnose.ipynb #e6d23e4f
+UNEVEN = "use `get_loss('forward', T=...)` with the matrix estimated here: it asks for anything but the given class, and knows that some classes are named more often"  # advice where complementary labels prefer some classes
 
 # %% ../nbs/14_diagnose.ipynb #bec58918
 def class_information(
-    share:float, # how often the label is the class that was singled out
-    chance:float # how often that would be by chance; 1/C where labels are even
-)->float: # nats per label; for even labels 0 for a share of 1/C, log(C/(C-1)) for 0, log(C) for 1
+    share: float,  # how often the label is the class that was singled out
+    chance: float,  # how often that would be by chance; 1/C where labels are even
+) -> float:  # nats per label; for even labels 0 for a share of 1/C, log(C/(C-1)) for 0, log(C) for 1
     "What it says about a label that one class has this share, the others as by chance"
-    a, b = np.clip((share, chance), 1e-12, 1-1e-12)
-    return float(a*np.log(a/b) + (1-a)*np.log((1-a)/(1-b)))
+    a, b = np.clip((share, chance), 1e-12, 1 - 1e-12)
+    return float(a * np.log(a / b) + (1 - a) * np.log((1 - a) / (1 - b)))
 
 # %% ../nbs/14_diagnose.ipynb #03198332
 def surest(
-    score:np.ndarray, # float [N], higher is surer
-    of:np.ndarray, # int [N], which class each image was taken for
-    share:float=.5 # of each class
-)->np.ndarray: # bool [N]
+    score: np.ndarray,  # float [N], higher is surer
+    of: np.ndarray,  # int [N], which class each image was taken for
+    share: float = 0.5,  # of each class
+) -> np.ndarray:  # bool [N]
     "The surest images of each class; at least one where there is any"
     order = np.lexsort((-score, of))
     sizes = np.bincount(of)
     rank = np.empty(len(of), int)
-    rank[order] = np.arange(len(of)) - np.repeat(np.cumsum(sizes)-sizes, sizes)
-    return rank < np.ceil(share*sizes)[of]
+    rank[order] = np.arange(len(of)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return rank < np.ceil(share * sizes)[of]
 
 # %% ../nbs/14_diagnose.ipynb #ac1459c0
-HALF, STRICTER = .5, (.2, .1) # shares of each class's images: for the counts, and for their intervals
-FEW_WRONG = .03 # share of wrong labels among the surest images that a network's own mistakes explain, and of right ones where nearly all are wrong
+HALF, STRICTER = 0.5, (0.2, 0.1)  # shares of each class's images: for the counts, and for their intervals
+FEW_WRONG = 0.03  # share of wrong labels among the surest images that a network's own mistakes explain, and of right ones where nearly all are wrong
 
+# %% ../nbs/14_diagnose.ipynb #03f3d54d
 def smoothed(
-    counts:np.ndarray # int [C, C], rows the class that each image was taken for, columns the given labels
-)->tuple: # float [C, C], rows sum to 1; and how even it is: 1 when chance explains all that is uneven, towards 0 the less it does
+    counts: np.ndarray,  # int [C, C], rows the class that each image was taken for, columns the given labels
+) -> tuple:  # float [C, C], rows sum to 1; and how even it is: 1 when chance explains all that is uneven, towards 0 the less it does
     "The transition matrix: rows of one share of right labels, the rest even, as far as the counts allow; a class that was never seen is all of that"
     C, n = len(counts), counts.sum(1, keepdims=True)
-    right = (np.trace(counts)+.5)/(counts.sum()+1)
-    even = np.where(np.eye(C, dtype=bool), right, (1-right)/(C-1))
-    seen = n[:,0] > 0
-    surprise = ((counts - n*even)[seen]**2/(n*even)[seen]).sum() # chi-square
-    weight = min(1., max(0, seen.sum()*(C-1)-1)/max(surprise, 1e-12))
-    return np.where(seen[:,None], weight*even + (1-weight)*counts/n.clip(min=1), even), float(weight)
+    right = (np.trace(counts) + 0.5) / (counts.sum() + 1)
+    even = np.where(np.eye(C, dtype=bool), right, (1 - right) / (C - 1))
+    seen = n[:, 0] > 0
+    surprise = ((counts - n * even)[seen] ** 2 / (n * even)[seen]).sum()  # chi-square
+    weight = min(1.0, max(0, seen.sum() * (C - 1) - 1) / max(surprise, 1e-12))
+    return np.where(seen[:, None], weight * even + (1 - weight) * counts / n.clip(min=1), even), float(weight)
 
 # %% ../nbs/14_diagnose.ipynb #82a64b13
 def label_shares(
-    counts:np.ndarray, # int [C, C], rows the classes that images were taken for, columns the labels
-    stricter=(), # more such counts, of surer images: where they say otherwise, the interval of the share is wider
-    order:np.ndarray|None=None # int [C], which row belongs to each class; None: its own
-)->dict: # JSON-ready: `share_right`, `transition` [C, C] as `smoothed`, each with `_low` and `_high`; `even`, as there
+    counts: np.ndarray,  # int [C, C], rows the classes that images were taken for, columns the labels
+    stricter=(),  # more such counts, of surer images: where they say otherwise, the interval of the share is wider
+    order: np.ndarray | None = None,  # int [C], which row belongs to each class; None: its own
+) -> (
+    dict
+):  # JSON-ready: `share_right`, `transition` [C, C] as `smoothed`, each with `_low` and `_high`; `even`, as there
     "Share of right labels and transition matrix, with Wilson's intervals"
     rows = slice(None) if order is None else order
     (T, even), n = smoothed(counts), counts[rows].sum(1, keepdims=True)
-    T, ends = T[rows], np.array([[share_interval(k, m) if m else (0., 1.) for k in row] for row, m in zip(counts[rows], n[:,0])])
-    right = np.trace(counts[rows])/counts.sum()
+    T, ends = (
+        T[rows],
+        np.array([[share_interval(k, m) if m else (0.0, 1.0) for k in row] for row, m in zip(counts[rows], n[:, 0])]),
+    )
+    right = np.trace(counts[rows]) / counts.sum()
     lows, highs = zip(*(share_interval(np.trace(c[rows]), c.sum()) for c in (counts, *stricter)))
     rounded = lambda a: np.round(a, 5).tolist()
-    return dict(share_right=float(right), share_right_low=0. if right < FEW_WRONG else min(lows), share_right_high=1. if right > 1-FEW_WRONG else max(highs), even=even,
-                transition=rounded(T), transition_low=rounded(np.minimum(T, ends[...,0])), transition_high=rounded(np.maximum(T, ends[...,1])))
+    return dict(
+        share_right=float(right),
+        share_right_low=0.0 if right < FEW_WRONG else min(lows),
+        share_right_high=1.0 if right > 1 - FEW_WRONG else max(highs),
+        even=even,
+        transition=rounded(T),
+        transition_low=rounded(np.minimum(T, ends[..., 0])),
+        transition_high=rounded(np.maximum(T, ends[..., 1])),
+    )
 
 # %% ../nbs/14_diagnose.ipynb #485f8f3d
 def concentration(
-    counts:np.ndarray, # int [C, C], rows the true classes, columns the labels
-    draws:int=200, # of the even spread
-    seed:int=0 # of these draws
-)->dict: # `concentration`: 0 even, 1 one wrong class for each; `p`: how often an even spread is as uneven
+    counts: np.ndarray,  # int [C, C], rows the true classes, columns the labels
+    draws: int = 200,  # of the even spread
+    seed: int = 0,  # of these draws
+) -> dict:  # `concentration`: 0 even, 1 one wrong class for each; `p`: how often an even spread is as uneven
     "How much wrong labels prefer one class"
     C = len(counts)
-    off = counts[~np.eye(C, dtype=bool)].reshape(C, C-1)
+    off = counts[~np.eye(C, dtype=bool)].reshape(C, C - 1)
     n, most = off.sum(1), off.max(1).sum()
-    if not n.sum(): return dict(concentration=0., p=1.)
+    if not n.sum():
+        return dict(concentration=0.0, p=1.0)
     rng = np.random.default_rng(seed)
-    even = np.sum([rng.multinomial(k, np.full(C-1, 1/(C-1)), size=draws).max(1) for k in n], axis=0)
+    even = np.sum([rng.multinomial(k, np.full(C - 1, 1 / (C - 1)), size=draws).max(1) for k in n], axis=0)
     room = n.sum() - even.mean()
-    return dict(concentration=float((most - even.mean())/room) if room > 0 else 0., p=float((1 + (even >= most).sum())/(draws + 1)))
+    return dict(
+        concentration=float((most - even.mean()) / room) if room > 0 else 0.0,
+        p=float((1 + (even >= most).sum()) / (draws + 1)),
+    )
 
 # %% ../nbs/14_diagnose.ipynb #0049868a
-ALIKE = .05 # share of a class's labels that name another, from which two classes may be mixed where it is so both ways
-ALIKE_WRONG = .2 # share of a class's wrong labels that this must be
-ALIKE_EVEN = 3 # and how many times what even wrong labels bring
-ALIKE_CLASSES = .5 # share of all classes from which it is not some that look alike, but the labels
+ALIKE = (
+    0.05  # share of a class's labels that name another, from which two classes may be mixed where it is so both ways
+)
+ALIKE_WRONG = 0.2  # share of a class's wrong labels that this must be
+ALIKE_EVEN = 3  # and how many times what even wrong labels bring
+ALIKE_CLASSES = 0.5  # share of all classes from which it is not some that look alike, but the labels
 
+# %% ../nbs/14_diagnose.ipynb #e53f2efe
 def mixed_classes(
-    counts:np.ndarray # int [C, C], rows the class that each image was taken for, columns the given labels
-)->list: # groups of classes, each a list of int; none for fewer than five classes, where even wrong labels look like it
+    counts: np.ndarray,  # int [C, C], rows the class that each image was taken for, columns the given labels
+) -> (
+    list
+):  # groups of classes, each a list of int; none for fewer than five classes, where even wrong labels look like it
     "Classes that are taken for each other both ways"
-    C, rates = len(counts), counts/counts.sum(1, keepdims=True).clip(min=1)
+    C, rates = len(counts), counts / counts.sum(1, keepdims=True).clip(min=1)
     wrong = 1 - np.diag(rates)
-    often = (rates >= ALIKE) & (rates >= wrong[:,None]*max(ALIKE_WRONG, ALIKE_EVEN/(C-1))) & ~np.eye(C, dtype=bool)
+    often = (
+        (rates >= ALIKE) & (rates >= wrong[:, None] * max(ALIKE_WRONG, ALIKE_EVEN / (C - 1))) & ~np.eye(C, dtype=bool)
+    )
     both = often & often.T
-    if C < 5 or both.any(1).mean() >= ALIKE_CLASSES: return []
+    if C < 5 or both.any(1).mean() >= ALIKE_CLASSES:
+        return []
     group = connected_components(both, directed=False)[1]
     return [np.flatnonzero(group == g).tolist() for g in np.unique(group[both.any(1)])]
 
+# %% ../nbs/14_diagnose.ipynb #e4a79dd0
 def settle(
-    counts:np.ndarray, # int [C, C], as for `mixed_classes`
-    groups # lists of classes
-)->np.ndarray: # int [C, C]
+    counts: np.ndarray,  # int [C, C], as for `mixed_classes`
+    groups,  # lists of classes
+) -> np.ndarray:  # int [C, C]
     "Counts where the labels within each group are taken for right"
     counts = counts.copy()
     for g in groups:
@@ -128,183 +169,299 @@ def settle(
     return counts
 
 # %% ../nbs/14_diagnose.ipynb #cdeeff48
-Z = 4. # standard errors from chance that count as more than chance
-PREFERS = .35 # concentration from which wrong labels go to particular classes
-CHANCE = .01 # how often an even spread may be as uneven
-EVEN = .5 # weight of the even matrix in `smoothed` below which complementary labels are not even
-AS_NETWORK = .9 # share of a mixed group's images that a reference takes as the network does, from which shapes can be told apart
+Z = 4.0  # standard errors from chance that count as more than chance
+PREFERS = 0.35  # concentration from which wrong labels go to particular classes
+CHANCE = 0.01  # how often an even spread may be as uneven
+EVEN = 0.5  # weight of the even matrix in `smoothed` below which complementary labels are not even
+AS_NETWORK = 0.9  # share of a mixed group's images that a reference takes as the network does, from which shapes can be told apart
 
+# %% ../nbs/14_diagnose.ipynb #7cf388f7
 def latent_counts(
-    q:np.ndarray, # float [N, C], chances of given labels, or of true ones
-    given:np.ndarray, # int [N]
-    hole:bool=False, # whether the least likely class stands for the true one
-    share:float=HALF, # of each class: its surest images
-    fold:np.ndarray|None=None # int [N], which of several networks was asked about each image
-)->np.ndarray: # int [C, C], rows the class that each image was taken for, columns the given labels
+    q: np.ndarray,  # float [N, C], chances of given labels, or of true ones
+    given: np.ndarray,  # int [N]
+    hole: bool = False,  # whether the least likely class stands for the true one
+    share: float = HALF,  # of each class: its surest images
+    fold: np.ndarray | None = None,  # int [N], which of several networks was asked about each image
+) -> np.ndarray:  # int [C, C], rows the class that each image was taken for, columns the given labels
     "Which labels the surest images of each class carry"
     z, score = (q.argmin(1), -q.min(1)) if hole else (q.argmax(1), q.max(1))
-    keep = surest(score, z if fold is None else z + q.shape[1]*fold, share)
+    keep = surest(score, z if fold is None else z + q.shape[1] * fold, share)
     return transition_matrix(z[keep], given[keep], q.shape[1], normalise=False)
 
+# %% ../nbs/14_diagnose.ipynb #673c44d3
 @dataclass
 class Reading:
     "What the labels are taken for"
-    kind:str # a key of `KINDS`
-    hole:bool = False # the least likely class stands for the true one
-    groups:list = field(default_factory=list) # of `mixed_classes`; their labels count as right
-    order:np.ndarray|None = None # int [C], the latent class that carries each name; None: its own
-    by_reference:bool = False # what the reference reads stands for the true class
 
-    def counts(self, q, given, fold=None, share=HALF)->np.ndarray: # int [C, C], rows latent classes
+    kind: str  # a key of `KINDS`
+    hole: bool = False  # the least likely class stands for the true one
+    groups: list = field(default_factory=list)  # of `mixed_classes`; their labels count as right
+    order: np.ndarray | None = None  # int [C], the latent class that carries each name; None: its own
+    by_reference: bool = False  # what the reference reads stands for the true class
+
+    def counts(self, q, given, fold=None, share=HALF) -> np.ndarray:  # int [C, C], rows latent classes
         "Which labels the surest images carry"
         return settle(latent_counts(q, given, self.hole, share, fold), self.groups)
 
-    def shares(self, q, given, reference=None, fold=None)->dict: # as `label_shares`
+    def shares(self, q, given, reference=None, fold=None) -> dict:  # as `label_shares`
         "Share of right labels and transition matrix"
-        if self.by_reference: return label_shares(transition_matrix(reference, given, q.shape[1], normalise=False))
+        if self.by_reference:
+            return label_shares(transition_matrix(reference, given, q.shape[1], normalise=False))
         return label_shares(self.counts(q, given, fold), [self.counts(q, given, fold, s) for s in STRICTER], self.order)
 
 # %% ../nbs/14_diagnose.ipynb #91400a69
-SHAPES = ('clean','symmetric','class_dependent') # kinds where the most likely class is the true one
+SHAPES = ('clean', 'symmetric', 'class_dependent')  # kinds where the most likely class is the true one
+
 
 def _mostly_right(counts):
     "The kind of labels that are more often right than anything else, from counts over latent and given classes"
-    if 1 - np.trace(counts)/counts.sum() < FEW_WRONG: return 'clean'
+    if 1 - np.trace(counts) / counts.sum() < FEW_WRONG:
+        return 'clean'
     c = concentration(counts)
     return 'class_dependent' if c['concentration'] > PREFERS and c['p'] < CHANCE else 'symmetric'
 
-MOST = .5 # share of images that carry the likeliest label, from which that is taken for right, whatever hole there is
-THRESHOLDS = dict(z=Z, most=MOST, few_wrong=FEW_WRONG, prefers=PREFERS, chance=CHANCE, alike=[ALIKE, ALIKE_WRONG, ALIKE_EVEN, ALIKE_CLASSES], as_network=AS_NETWORK, shares=[HALF, *STRICTER], even=EVEN) # what records keep
 
+MOST = 0.5  # share of images that carry the likeliest label, from which that is taken for right, whatever hole there is
+
+# %% ../nbs/14_diagnose.ipynb #62ec8b40
+THRESHOLDS = dict(
+    z=Z,
+    most=MOST,
+    few_wrong=FEW_WRONG,
+    prefers=PREFERS,
+    chance=CHANCE,
+    alike=[ALIKE, ALIKE_WRONG, ALIKE_EVEN, ALIKE_CLASSES],
+    as_network=AS_NETWORK,
+    shares=[HALF, *STRICTER],
+    even=EVEN,
+)  # what records keep
+
+# %% ../nbs/14_diagnose.ipynb #b35a6b57
 def kind_alone(
-    q:np.ndarray, # float [N, C], chances of given labels for images that were not trained on
-    given:np.ndarray, # int [N]
-    fold:np.ndarray|None=None, # as for `latent_counts`
-    z:float=Z # standard errors from chance that count
-)->Reading:
+    q: np.ndarray,  # float [N, C], chances of given labels for images that were not trained on
+    given: np.ndarray,  # int [N]
+    fold: np.ndarray | None = None,  # as for `latent_counts`
+    z: float = Z,  # standard errors from chance that count
+) -> Reading:
     "The kind of labels from the data alone; `permuted` cannot be told from `clean`"
     C = q.shape[1]
     top, low = agreement_z(q.argmax(1), given, C), agreement_z(q.argmin(1), given, C)
-    hole = low['agreement'] < low['chance'] and class_information(low['agreement'], low['chance']) > class_information(top['agreement'], top['chance']) and not _above(top['agreement'], MOST, len(given), z)
-    if max(top['z'], -low['z']) < z: return Reading('random', hole)
+    hole = (
+        low['agreement'] < low['chance']
+        and class_information(low['agreement'], low['chance']) > class_information(top['agreement'], top['chance'])
+        and not _above(top['agreement'], MOST, len(given), z)
+    )
+    if max(top['z'], -low['z']) < z:
+        return Reading('random', hole)
     return Reading('complementary', hole) if hole else _by_peak(q, given, fold)
 
-def _above(share, level, n, z): return share-level > z*np.sqrt(level*(1-level)/n)
+# %% ../nbs/14_diagnose.ipynb #8f70fca2
+def _above(share, level, n, z):
+    return share - level > z * np.sqrt(level * (1 - level) / n)
+
 
 def _by_peak(q, given, fold):
     "What labels are that are mostly right"
     counts = latent_counts(q, given, fold=fold)
     groups = mixed_classes(counts)
     kind = _mostly_right(settle(counts, groups))
-    return Reading(kind, groups=[] if kind == 'class_dependent' else groups) # where wrong labels go to particular classes elsewhere, so they may here
+    return Reading(
+        kind, groups=[] if kind == 'class_dependent' else groups
+    )  # where wrong labels go to particular classes elsewhere, so they may here
 
 # %% ../nbs/14_diagnose.ipynb #82f2686c
 def hole_at_best(
-    n:int, # images
-    n_classes:int, # C, each of n/C images
-    named:bool=False # whether the names of the classes are known too
-)->float: # standard errors from chance; inf where chance never leaves a name out
+    n: int,  # images
+    n_classes: int,  # C, each of n/C images
+    named: bool = False,  # whether the names of the classes are known too
+) -> float:  # standard errors from chance; inf where chance never leaves a name out
     "How far complementary labels, even over the wrong classes, are from random ones for somebody who knows which images belong together"
-    C, k = n_classes, n/n_classes
-    if named: return float(np.sqrt(n/(C-1)))
-    missing, hidden = C*(1-1/C)**k, 1 + (C-1)*(1-1/(C-1))**k
-    var = C*(C-1)*(1-2/C)**k + missing - missing**2 # of the empty cells when k balls fall into C (the occupancy problem)
-    return float(np.sqrt(C/var)*(hidden-missing)) if var > 1e-12 else float('inf')
+    C, k = n_classes, n / n_classes
+    if named:
+        return float(np.sqrt(n / (C - 1)))
+    missing, hidden = C * (1 - 1 / C) ** k, 1 + (C - 1) * (1 - 1 / (C - 1)) ** k
+    var = (
+        C * (C - 1) * (1 - 2 / C) ** k + missing - missing**2
+    )  # of the empty cells when k balls fall into C (the occupancy problem)
+    return float(np.sqrt(C / var) * (hidden - missing)) if var > 1e-12 else float('inf')
 
 # %% ../nbs/14_diagnose.ipynb #d0943577
 def kind_with_reference(
-    q:np.ndarray, # float [N, C], as for `kind_alone`
-    given:np.ndarray, # int [N]
-    reference:np.ndarray, # int [N], what a trusted classifier reads
-    fold:np.ndarray|None=None, # as for `latent_counts`
-    z:float=Z # as for `kind_alone`
-)->Reading:
+    q: np.ndarray,  # float [N, C], as for `kind_alone`
+    given: np.ndarray,  # int [N]
+    reference: np.ndarray,  # int [N], what a trusted classifier reads
+    fold: np.ndarray | None = None,  # as for `latent_counts`
+    z: float = Z,  # as for `kind_alone`
+) -> Reading:
     "The kind of labels when somebody knows the right names"
     C, r = q.shape[1], kind_alone(q, given, fold, z)
-    if r.kind == 'random': return _by_reference(r, given, reference, C, z)
-    if r.hole and _above(agreement_z(reference, given, C)['agreement'], 1/(C-1), len(given), z/2): r = _by_peak(q, given, fold) # more are right than where the classes of complementary labels exchanged their names; these are rare, so less will do
+    if r.kind == 'random':
+        return _by_reference(r, given, reference, C, z)
+    if r.hole and _above(agreement_z(reference, given, C)['agreement'], 1 / (C - 1), len(given), z / 2):
+        r = _by_peak(
+            q, given, fold
+        )  # more are right than where the classes of complementary labels exchanged their names; these are rare, so less will do
     shapes = q.argmin(1) if r.hole else q.argmax(1)
     named, sure = _names(shapes, reference, C, z)
     order = np.argsort(named) if sure else None
-    if r.hole: return replace(r, order=order)
+    if r.hole:
+        return replace(r, order=order)
     r = replace(r, groups=[g for g in r.groups if not _exchanged(shapes, given, reference, named, g, z)])
     counts = r.counts(q, given, fold)
-    if not sure: return replace(r, kind=_mostly_right(counts))
+    if not sure:
+        return replace(r, kind=_mostly_right(counts))
     counts = counts[order]
     top, own = counts.max(1), np.diag(counts)
     # where two names are near, as in pairs, the network may have taken the wrong one for the class, and labels still mostly carry the right one
-    return replace(r, order=order, kind='permuted' if (top-own > z*np.sqrt(top+own)).any() else _mostly_right(counts))
+    return replace(
+        r, order=order, kind='permuted' if (top - own > z * np.sqrt(top + own)).any() else _mostly_right(counts)
+    )
 
+# %% ../nbs/14_diagnose.ipynb #60f69d2a
 def _by_reference(r, given, reference, C, z):
     "Perhaps there were too few labels for the network to learn from, but not for one who knows"
     agree = agreement_z(reference, given, C)['z']
-    if abs(agree) <= z: return r
-    return Reading('complementary' if agree < 0 else _mostly_right(transition_matrix(reference, given, C, normalise=False)), by_reference=True)
+    if abs(agree) <= z:
+        return r
+    return Reading(
+        'complementary' if agree < 0 else _mostly_right(transition_matrix(reference, given, C, normalise=False)),
+        by_reference=True,
+    )
 
+# %% ../nbs/14_diagnose.ipynb #4441add2
 def _exchanged(shapes, given, reference, named, group, z):
     "Whether the reference tells the shapes of a group apart as the network does, also where the label says otherwise: then labels are wrong. Alike shapes are cut differently by any two readers"
     here = np.isin(shapes, group) & np.isin(given, group) & np.isin(reference, named[group])
     as_network, differ = reference[here] == named[shapes[here]], (shapes != given)[here]
-    if not differ.any() or differ.all(): return False
+    if not differ.any() or differ.all():
+        return False
     against = (reference[here] == named[given[here]])[differ].sum()
-    return min(as_network[differ].mean(), as_network[~differ].mean()) >= AS_NETWORK and as_network[differ].sum()-against > z*np.sqrt(differ.sum())
+    return min(as_network[differ].mean(), as_network[~differ].mean()) >= AS_NETWORK and as_network[
+        differ
+    ].sum() - against > z * np.sqrt(differ.sum())
 
+# %% ../nbs/14_diagnose.ipynb #80c17d6c
 def _names(shapes, reference, C, z):
     "The one-to-one naming of latent classes on which the reference agrees most; and whether it surely, and mostly, takes some class for another than its label says"
     seen = transition_matrix(shapes, reference, C, normalise=False)
     named = linear_sum_assignment(-seen)[1]
     other, own = seen[np.arange(C), named], np.diag(seen)
-    sure = (other-own > z*np.sqrt(other+own)) & (2*other > seen.sum(1)) & (2*other > seen.sum(0)[named]) # a poor reader has favourites, but rarely one for most of one class and little else
+    sure = (
+        (other - own > z * np.sqrt(other + own)) & (2 * other > seen.sum(1)) & (2 * other > seen.sum(0)[named])
+    )  # a poor reader has favourites, but rarely one for most of one class and little else
     return named, bool(sure.any())
 
 # %% ../nbs/14_diagnose.ipynb #0a870d0c
 def diagnose_labels(
-    probs:np.ndarray, # float [N, C], what a network trained on the given labels says of images that it was not trained on
-    given:np.ndarray, # int [N], the labels in question
-    reference:np.ndarray|None=None, # int [N], or probabilities [N, C]: what a classifier that can be trusted reads; need not be good
-    fold:np.ndarray|None=None, # int [N], which network of a cross-validation was asked about each image; without it the shares are a little too low where labels are few
-    draws:int=50, # random halves
-    seed:int=0, # of these
-    vocab=None # names of the classes; default: their numbers
-)->dict: # JSON-ready: `kind`, `means`, `advice`, `confidence` (None for `random` where nobody could say), `share_right` with `_low`, `_high`, `transition` with `_low`, `_high` [C, C], `mixed` (groups of `mixed_classes`), `classes`, `latent` (the given class whose images each class was found among), `evidence`, `note`
+    probs: np.ndarray,  # float [N, C], what a network trained on the given labels says of images that it was not trained on
+    given: np.ndarray,  # int [N], the labels in question
+    reference: np.ndarray
+    | None = None,  # int [N], or probabilities [N, C]: what a classifier that can be trusted reads; need not be good
+    fold: np.ndarray
+    | None = None,  # int [N], which network of a cross-validation was asked about each image; without it the shares are a little too low where labels are few
+    draws: int = 50,  # random halves
+    seed: int = 0,  # of these
+    vocab=None,  # names of the classes; default: their numbers
+) -> dict:  # JSON-ready: `kind`, `means`, `advice`, `confidence` (None for `random` where nobody could say), `share_right` with `_low`, `_high`, `transition` with `_low`, `_high` [C, C], `mixed` (groups of `mixed_classes`), `classes`, `latent` (the given class whose images each class was found among), `evidence`, `note`
     "What kind of wrong the labels are"
     q, given, reference = _arrays(probs, given, reference)
     part = lambda a, i: None if a is None else a[i]
-    def judge(i, z):
-        if reference is None: return kind_alone(q[i], given[i], part(fold, i), z)
-        return kind_with_reference(q[i], given[i], reference[i], part(fold, i), z)
-    r, rng = judge(slice(None), Z), np.random.default_rng(seed)
-    same = np.mean([judge(rng.permutation(len(given))[:(len(given)+1)//2], Z/2**.5).kind == r.kind for _ in range(draws)]) if draws else None
-    shares, names = r.shares(q, given, reference, fold), [str(c) for c in (range(q.shape[1]) if vocab is None else vocab)]
-    (means, advice), mixed = KINDS[r.kind], [[names[c] for c in g] for g in r.groups]
-    if r.kind == 'complementary' and shares['even'] < EVEN: advice = UNEVEN
-    best = hole_at_best(*q.shape, reference is not None)
-    if r.kind == 'random' and best < Z: same = None # that halves agree would only say that each is too small
-    return dict(kind=r.kind, means=means, advice=advice, confidence=None if same is None else float(same), **shares, mixed=mixed, classes=names, latent=list(range(q.shape[1])) if r.order is None else r.order.tolist(),
-                evidence=_evidence(q, given, reference), note=_note(r, reference is not None, mixed, best, q.shape[1]))
 
+    def judge(i, z):
+        if reference is None:
+            return kind_alone(q[i], given[i], part(fold, i), z)
+        return kind_with_reference(q[i], given[i], reference[i], part(fold, i), z)
+
+    r, rng = judge(slice(None), Z), np.random.default_rng(seed)
+    same = (
+        np.mean(
+            [
+                judge(rng.permutation(len(given))[: (len(given) + 1) // 2], Z / 2**0.5).kind == r.kind
+                for _ in range(draws)
+            ]
+        )
+        if draws
+        else None
+    )
+    shares, names = (
+        r.shares(q, given, reference, fold),
+        [str(c) for c in (range(q.shape[1]) if vocab is None else vocab)],
+    )
+    (means, advice), mixed = KINDS[r.kind], [[names[c] for c in g] for g in r.groups]
+    if r.kind == 'complementary' and shares['even'] < EVEN:
+        advice = UNEVEN
+    best = hole_at_best(*q.shape, reference is not None)
+    if r.kind == 'random' and best < Z:
+        same = None  # that halves agree would only say that each is too small
+    return dict(
+        kind=r.kind,
+        means=means,
+        advice=advice,
+        confidence=None if same is None else float(same),
+        **shares,
+        mixed=mixed,
+        classes=names,
+        latent=list(range(q.shape[1])) if r.order is None else r.order.tolist(),
+        evidence=_evidence(q, given, reference),
+        note=_note(r, reference is not None, mixed, best, q.shape[1]),
+    )
+
+# %% ../nbs/14_diagnose.ipynb #f1667c6f
 def _note(r, asked, mixed, best, n_classes):
     "What the answer does not cover"
     notes = []
     if r.kind == 'random' and best < Z:
-        notes.append(f"these may be complementary labels: so few would be {best:.1f} standard errors from chance at best, and {Z:g} count; collect more{'' if asked else ', or give a reference classifier'}")
-    few = ', nor with so few classes labels that are wrong towards one class' if r.kind == 'complementary' and n_classes < 5 else ''
-    if not asked and r.kind in (*SHAPES, 'complementary'): notes.append(f'whole classes that were exchanged cannot be told from this data alone{few}; give a reference classifier')
-    if r.by_reference: notes.append('a network learned nothing from these labels, so the matrix is counted over what the reference reads, and holds its mistakes too')
-    if mixed: notes.append(f"labelled {', '.join('/'.join(g) for g in mixed)}: taken for each other both ways, because they look alike or because labels were exchanged now and then, which cannot be told; counted as right")
+        notes.append(
+            f'these may be complementary labels: so few would be {best:.1f} standard errors from chance at best, and {Z:g} count; collect more{"" if asked else ", or give a reference classifier"}'
+        )
+    few = (
+        ', nor with so few classes labels that are wrong towards one class'
+        if r.kind == 'complementary' and n_classes < 5
+        else ''
+    )
+    if not asked and r.kind in (*SHAPES, 'complementary'):
+        notes.append(
+            f'whole classes that were exchanged cannot be told from this data alone{few}; give a reference classifier'
+        )
+    if r.by_reference:
+        notes.append(
+            'a network learned nothing from these labels, so the matrix is counted over what the reference reads, and holds its mistakes too'
+        )
+    if mixed:
+        notes.append(
+            f'labelled {", ".join("/".join(g) for g in mixed)}: taken for each other both ways, because they look alike or because labels were exchanged now and then, which cannot be told; counted as right'
+        )
     return '; '.join(notes)
 
+# %% ../nbs/14_diagnose.ipynb #be7e1513
 def _arrays(probs, given, reference):
     q, given = np.asarray(probs, float), np.asarray(given)
-    if q.ndim != 2 or len(q) != len(given) or q.shape[1] < 3: raise InputError(f'diagnose: got probabilities of shape {q.shape} for {len(given)} labels; give [N, C] with C of 3 or more, and [N]')
-    if not np.isfinite(q).all(): raise InputError('diagnose: the probabilities are not all numbers; train the network again')
+    if q.ndim != 2 or len(q) != len(given) or q.shape[1] < 3:
+        raise InputError(
+            f'diagnose: got probabilities of shape {q.shape} for {len(given)} labels; give [N, C] with C of 3 or more, and [N]'
+        )
+    if not np.isfinite(q).all():
+        raise InputError('diagnose: the probabilities are not all numbers; train the network again')
     reference = None if reference is None else np.asarray(reference)
-    return q, given.astype(np.int64), reference.argmax(1) if reference is not None and reference.ndim == 2 else reference
+    return (
+        q,
+        given.astype(np.int64),
+        reference.argmax(1) if reference is not None and reference.ndim == 2 else reference,
+    )
 
+# %% ../nbs/14_diagnose.ipynb #5839889a
 def _evidence(q, given, reference):
     "The numbers behind the verdict: how often the likeliest and the least likely class, and what the reference reads, meet the label, with a 95 % interval (Wilson's); and how unsure the network is, the entropy of its answers as a share of log C"
-    C, picks = q.shape[1], dict(peak=q.argmax(1), hole=q.argmin(1), **({} if reference is None else dict(reference=reference)))
-    res = {n:agreement_z(p, given, C) for n,p in picks.items()}
-    ends = {n:dict(zip(('low','high'), share_interval(round(a['agreement']*len(given)), len(given)))) for n,a in res.items()}
-    unsure = float(-(q*np.log(q.clip(1e-12))).sum(1).mean()/np.log(C))
-    return {n:dict(a, **ends[n], nats=class_information(a['agreement'], a['chance'])) for n,a in res.items()} | dict(entropy=unsure)
+    C, picks = (
+        q.shape[1],
+        dict(peak=q.argmax(1), hole=q.argmin(1), **({} if reference is None else dict(reference=reference))),
+    )
+    res = {n: agreement_z(p, given, C) for n, p in picks.items()}
+    ends = {
+        n: dict(zip(('low', 'high'), share_interval(round(a['agreement'] * len(given)), len(given))))
+        for n, a in res.items()
+    }
+    unsure = float(-(q * np.log(q.clip(1e-12))).sum(1).mean() / np.log(C))
+    return {n: dict(a, **ends[n], nats=class_information(a['agreement'], a['chance'])) for n, a in res.items()} | dict(
+        entropy=unsure
+    )

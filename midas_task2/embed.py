@@ -16,152 +16,193 @@ from .evaluate import forward_images
 
 # %% ../nbs/23_embed.ipynb #303555f5
 def features(
-    model, # body and head, from `load_checkpoint`
-    spec, # its `Spec`
-    images:np.ndarray, # uint8 [N, H, W]
-    **kwargs # `bs`, `device`, `precision` of `forward_images`
-)->np.ndarray: # float32 [N, D]
+    model,  # body and head, from `load_checkpoint`
+    spec,  # its `Spec`
+    images: np.ndarray,  # uint8 [N, H, W]
+    **kwargs,  # `bs`, `device`, `precision` of `forward_images`
+) -> np.ndarray:  # float32 [N, D]
     "The body's output for rendered images, averaged over the page"
     return forward_images(model[0], spec, images, lambda y: y.flatten(2).mean(2), **kwargs)
 
 # %% ../nbs/23_embed.ipynb #2799f04a
 def tsne(
-    x, # [N, D] features, or images [N, H, W], which are flattened
-    seed:int=0,
-    perplexity:float=30. # about how many neighbours count; at most a third of the points
-)->np.ndarray: # float32 [N, 2]
+    x,  # [N, D] features, or images [N, H, W], which are flattened
+    seed: int = 0,
+    perplexity: float = 30.0,  # about how many neighbours count; at most a third of the points
+) -> np.ndarray:  # float32 [N, 2]
     "A map in which neighbours stay neighbours; raises `InputError` for fewer than five points"
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+
     x = np.asarray(x, np.float32).reshape(len(x), -1)
-    if len(x) < 5: raise InputError(f'{len(x)} point(s) make no map; give at least five')
+    if len(x) < 5:
+        raise InputError(f'{len(x)} point(s) make no map; give at least five')
     x = PCA(min(50, *x.shape), svd_solver='full').fit_transform(x)
-    return TSNE(init='pca', random_state=seed, perplexity=min(perplexity, (len(x)-1)/3)).fit_transform(x).astype(np.float32)
+    return (
+        TSNE(init='pca', random_state=seed, perplexity=min(perplexity, (len(x) - 1) / 3))
+        .fit_transform(x)
+        .astype(np.float32)
+    )
 
 # %% ../nbs/23_embed.ipynb #e89d0705
 def knn_agreement(
-    x, # [N, D] points of a map or feature space, or images [N, H, W]
-    labels, # int [N]
-    k:int=10, # neighbours, the point itself not counted
-    of:np.ndarray|None=None # bool [N], the points whose neighbours are asked; default: all
-)->float: # in [0, 1]
+    x,  # [N, D] points of a map or feature space, or images [N, H, W]
+    labels,  # int [N]
+    k: int = 10,  # neighbours, the point itself not counted
+    of: np.ndarray | None = None,  # bool [N], the points whose neighbours are asked; default: all
+) -> float:  # in [0, 1]
     "Average share of a point's k nearest neighbours that carry its label"
     from sklearn.neighbors import NearestNeighbors
+
     x, labels = np.asarray(x, np.float32).reshape(len(x), -1), np.asarray(labels)
-    if len(x) <= k: raise InputError(f'{len(x)} point(s) have no {k} neighbours each; give more points or a smaller k')
+    if len(x) <= k:
+        raise InputError(f'{len(x)} point(s) have no {k} neighbours each; give more points or a smaller k')
     near = NearestNeighbors(n_neighbors=k).fit(x).kneighbors(return_distance=False)
-    same = labels[near] == labels[:,None]
+    same = labels[near] == labels[:, None]
     return float(same[slice(None) if of is None else of].mean())
 
 # %% ../nbs/23_embed.ipynb #4c372403
 def plot_map(
-    xy, # [N, 2] from `tsne`
-    labels, # int [N]
-    vocab, # class names, one character each
-    ax=None, # matplotlib axes
-    size:float=8, # font size in points
-    colour=None # of all; default: one per class
+    xy,  # [N, 2] from `tsne`
+    labels,  # int [N]
+    vocab,  # class names, one character each
+    ax=None,  # matplotlib axes
+    size: float = 8,  # font size in points
+    colour=None,  # of all; default: one per class
 ):
     "Characters in the plane; returns the axes"
     import matplotlib.pyplot as plt
-    ax = ax or plt.subplots(figsize=(7,7))[1]
+
+    ax = ax or plt.subplots(figsize=(7, 7))[1]
     xy, labels, n = np.asarray(xy), np.asarray(labels), len(vocab)
     for c, char in enumerate(vocab):
-        if not (labels == c).any(): continue
+        if not (labels == c).any():
+            continue
         path, area = _glyph(str(char), size)
         # neighbours in the alphabet get distant colours, all dark enough for white paper
-        own = plt.get_cmap('tab10')(c) if n <= 10 else np.array(plt.get_cmap('gist_rainbow')(c*7 % n/n))[:3]*.75
-        ax.scatter(*xy[labels == c].T, s=area, marker=path, color=[own if colour is None else colour], linewidths=.3)
+        own = plt.get_cmap('tab10')(c) if n <= 10 else np.array(plt.get_cmap('gist_rainbow')(c * 7 % n / n))[:3] * 0.75
+        ax.scatter(*xy[labels == c].T, s=area, marker=path, color=[own if colour is None else colour], linewidths=0.3)
     ax.set_aspect('equal', 'datalim')
     ax.set(xticks=[], yticks=[])
     return ax
 
+# %% ../nbs/23_embed.ipynb #21c3117b
 def _glyph(char, size):
     "Outline of `char` around its centre, and the marker area that draws it at `size` points (matplotlib scales every marker to one extent, `c` as large as `C`)"
     from matplotlib.path import Path as Outline
     from matplotlib.textpath import TextPath
-    text = TextPath((0,0), char, size=1)
+
+    text = TextPath((0, 0), char, size=1)
     (l, _), (r, _) = text.get_extents().get_points()
-    outline = Outline(text.vertices - [(l+r)/2, .36], text.codes) # .36: half the height of a capital
-    return outline, (2*size*abs(outline.vertices).max())**2
+    outline = Outline(text.vertices - [(l + r) / 2, 0.36], text.codes)  # .36: half the height of a capital
+    return outline, (2 * size * abs(outline.vertices).max()) ** 2
 
 # %% ../nbs/23_embed.ipynb #85b03833
-MAPS = {'q1':('q1','compact'), 'q2-pretrained':('q2','pretrained'), 'q2-scratch':('q2','scratch'), # map -> question and name of the run
-        'q3-scl_nl-scratch':('q3','scl_nl-scratch'), 'q3-plain-scratch':('q3','plain-scratch')}
-MAP_POINTS = dict(smoke=500, quick=2000, full=5000) # profile -> points at most
+MAPS = {
+    'q1': ('q1', 'compact'),
+    'q2-pretrained': ('q2', 'pretrained'),
+    'q2-scratch': ('q2', 'scratch'),  # map -> question and name of the run
+    'q3-scl_nl-scratch': ('q3', 'scl_nl-scratch'),
+    'q3-plain-scratch': ('q3', 'plain-scratch'),
+}
+MAP_POINTS = dict(smoke=500, quick=2000, full=5000)  # profile -> points at most
 
+# %% ../nbs/23_embed.ipynb #e808cab4
 def map_points(
-    where:dict, # from `resolve_data`
-    spec:Spec|None, # of the network: its rendering says what it reads, its card what was held out
-    n:int, # points at most
-    seed:int # of the choice among the images
-)->ImageSet:
+    where: dict,  # from `resolve_data`
+    spec: Spec | None,  # of the network: its rendering says what it reads, its card what was held out
+    n: int,  # points at most
+    seed: int,  # of the choice among the images
+) -> ImageSet:
     "What a map shows: the drawings that this network did not see, or MNIST test images"
     if spec and spec.rendering in ('page', 'size_kept'):
         s, c = load_set('drawings', where, spec.rendering), spec.card
-        s = hold_out(s, c.get('split', 'stratified'), c.get('held_out', .2), c.get('seed', seed))[1]
-    else: s = load_set('mnist_test', where)
+        s = hold_out(s, c.get('split', 'stratified'), c.get('held_out', 0.2), c.get('seed', seed))[1]
+    else:
+        s = load_set('mnist_test', where)
     idxs = np.arange(len(s))
     return s.subset(np.sort(np.random.default_rng(seed).choice(idxs, n, replace=False)) if len(idxs) > n else idxs)
 
 # %% ../nbs/23_embed.ipynb #6fc911e5
 def neighbours(
-    labels, # int [N]
-    k:int=10 # at most
-)->int: # at least 1
+    labels,  # int [N]
+    k: int = 10,  # at most
+) -> int:  # at least 1
     "How many neighbours are worth asking: no more than the smallest class can give"
     n = np.bincount(labels)
-    return int(max(1, min(k, n[n > 0].min()-1)))
+    return int(max(1, min(k, n[n > 0].min() - 1)))
 
+# %% ../nbs/23_embed.ipynb #5fbbca2d
 def map_record(
-    name:str, # 'mnist-pixels', or a key of `MAPS`
-    where:dict, # from `resolve_data`
-    out, # the output folder
-    n:int, # points at most
-    profile:str='quick',
-    seed:int=42,
-    fresh:bool=False # draw again even when the record is there
-)->Record:
+    name: str,  # 'mnist-pixels', or a key of `MAPS`
+    where: dict,  # from `resolve_data`
+    out,  # the output folder
+    n: int,  # points at most
+    profile: str = 'quick',
+    seed: int = 42,
+    fresh: bool = False,  # draw again even when the record is there
+) -> Record:
     "The map of one network, or of the pixels: `metrics` knn_map, knn_features, knn_pixels; `tables` xy, labels, vocab"
     net = None if name == 'mnist-pixels' else load_checkpoint(_network(name, where, out, seed, profile))
     s = map_points(where, net[1] if net else None, n, seed)
-    if net: _check_fit(name, net[1], s)
-    config = dict(perplexity=30, k=neighbours(s.targets), weights=net[1].sha256 if net else None, rendering=net[1].rendering if net else None)
+    if net:
+        _check_fit(name, net[1], s)
+    config = dict(
+        perplexity=30,
+        k=neighbours(s.targets),
+        weights=net[1].sha256 if net else None,
+        rendering=net[1].rendering if net else None,
+    )
     rec = Record('tsne', name, config, dict(points=s.describe()), seed, where['kind'], profile)
     return run_once(rec, out, lambda rec: _draw_map(rec, out, s, net), fresh)
 
+# %% ../nbs/23_embed.ipynb #9965ef92
 def _network(name, where, out, seed, profile):
     question, run = MAPS[name]
     return find_network(out, question=question, name=run, kind=where['kind'], seed=seed, profile=profile)
 
+
 def _check_fit(name, spec, s):
     "Images of another size or with other classes than the network's would make a map of nonsense"
     if (list(s.images.shape[1:]), list(s.vocab)) != (list(spec.size), list(spec.vocab)):
-        raise InputError(f"{name}: reads {len(spec.vocab)} classes in images of {'x'.join(map(str,spec.size))}, not these of {s.name}; train it again, or move it away")
+        raise InputError(
+            f'{name}: reads {len(spec.vocab)} classes in images of {"x".join(map(str, spec.size))}, not these of {s.name}; train it again, or move it away'
+        )
 
+# %% ../nbs/23_embed.ipynb #a86981f6
 def _draw_map(rec, out, s, net):
     "Fill in `rec`"
     x = features(*net, s.images) if net else s.images
     k, perplexity = rec.config['k'], rec.config['perplexity']
     xy = tsne(x, rec.seed, perplexity)
-    rec.metrics = dict(n=len(s), k=k, knn_map=knn_agreement(xy, s.targets, k), knn_features=knn_agreement(x, s.targets, k),
-                       knn_pixels=knn_agreement(s.images, s.targets, k))
+    rec.metrics = dict(
+        n=len(s),
+        k=k,
+        knn_map=knn_agreement(xy, s.targets, k),
+        knn_features=knn_agreement(x, s.targets, k),
+        knn_pixels=knn_agreement(s.images, s.targets, k),
+    )
     rec.tables = dict(xy=[[round(float(v), 2) for v in p] for p in xy], labels=s.targets.tolist(), vocab=list(s.vocab))
     fig = plot_map(xy, s.targets, s.vocab).figure
     rec.figures = {'Map': save_figure(fig, out, f'tsne-{rec.name}-{rec.kind}-{rec.id}')}
 
 # %% ../nbs/23_embed.ipynb #a49af6c7
 def tsne_records(
-    where:dict, # from `resolve_data`
-    out, # the output folder, which holds the networks
-    profile:str='quick', # a key of `MAP_POINTS`
-    seed:int=42, # of the sample, the split and the map
-    fresh:bool=False # draw again even when the records are there
-)->list: # a `Record` per map: MNIST's pixels, then every network of `MAPS` that exists
+    where: dict,  # from `resolve_data`
+    out,  # the output folder, which holds the networks
+    profile: str = 'quick',  # a key of `MAP_POINTS`
+    seed: int = 42,  # of the sample, the split and the map
+    fresh: bool = False,  # draw again even when the records are there
+) -> list:  # a `Record` per map: MNIST's pixels, then every network of `MAPS` that exists
     "Maps of MNIST's pixels and of the networks that were trained"
-    if profile not in MAP_POINTS: raise InputError(f"profile '{profile}' is not known; choose one of {', '.join(MAP_POINTS)}")
+    if profile not in MAP_POINTS:
+        raise InputError(f"profile '{profile}' is not known; choose one of {', '.join(MAP_POINTS)}")
+
     def trained(name):
-        try: return _network(name, where, out, seed, profile)
-        except Missing: return None
+        try:
+            return _network(name, where, out, seed, profile)
+        except Missing:
+            return None
+
     names = ['mnist-pixels', *filter(trained, MAPS)]
     return [map_record(n, where, out, MAP_POINTS[profile], profile, seed, fresh) for n in names]

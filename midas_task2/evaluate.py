@@ -26,129 +26,156 @@ from .archives import Members
 from .augment import Augment
 from .checkpoint import Spec, save_checkpoint
 from .core import InputError, Record, network_folder, one_line, pick_device, work_folder
-from .datasets import IMAGE_SUFFIXES, RENDERINGS, ImageSet, content, idx_pair, labelled_files, read_images, read_labelled, to_ink
+from midas_task2.datasets import (
+    IMAGE_SUFFIXES,
+    RENDERINGS,
+    ImageSet,
+    content,
+    idx_pair,
+    labelled_files,
+    read_images,
+    read_labelled,
+    to_ink,
+)
 from .learner import autocast, image_stats, train_learner
 from .noise import share_interval, transition_matrix
 
 # %% ../nbs/22_evaluate.ipynb #343484ce
 def mean_interval(
-    values, # one number per seed
-    level:float=.95
-)->tuple: # mean, half width (nan for a single value)
+    values,  # one number per seed
+    level: float = 0.95,
+) -> tuple:  # mean, half width (nan for a single value)
     "Mean and half width of Student's t interval"
     v = np.asarray(values, float)
-    if len(v) < 2: return float(v.mean()), float('nan')
-    return float(v.mean()), float(stats.t.ppf((1+level)/2, len(v)-1) * v.std(ddof=1) / math.sqrt(len(v)))
+    if len(v) < 2:
+        return float(v.mean()), float('nan')
+    return float(v.mean()), float(stats.t.ppf((1 + level) / 2, len(v) - 1) * v.std(ddof=1) / math.sqrt(len(v)))
 
 # %% ../nbs/22_evaluate.ipynb #f6f5e4e7
-SHAPES = ('0Oo', '1Il', '5Ss', 'Cc', 'Kk', 'Pp', 'Uu', 'Vv', 'Ww', 'Xx', 'Zz') # drawn alike but for size
+SHAPES = ('0Oo', '1Il', '5Ss', 'Cc', 'Kk', 'Pp', 'Uu', 'Vv', 'Ww', 'Xx', 'Zz')  # drawn alike but for size
+
 
 def fold_case(
-    vocab # class names
-)->np.ndarray: # int [len(vocab)], equal for classes that count as one
+    vocab,  # class names
+) -> np.ndarray:  # int [len(vocab)], equal for classes that count as one
     "Upper and lower case of a letter are one"
     return _groups([str(c).lower() for c in vocab])
 
+# %% ../nbs/22_evaluate.ipynb #dc9e6735
 def fold_shape(
-    vocab # class names
-)->np.ndarray: # int [len(vocab)], equal for classes that count as one
+    vocab,  # class names
+) -> np.ndarray:  # int [len(vocab)], equal for classes that count as one
     "As `fold_case`, and look-alikes are one (`SHAPES`)"
-    shape = {c:s for s in SHAPES for c in s}
+    shape = {c: s for s in SHAPES for c in s}
     return _groups([shape.get(str(c), str(c)).lower() for c in vocab])
+
 
 def _groups(keys):
     return np.unique(keys, return_inverse=True)[1]
 
 # %% ../nbs/22_evaluate.ipynb #4af7c303
 def accuracies(
-    pred:np.ndarray, # int [N]
-    targets:np.ndarray, # int [N]
-    vocab # class names
-)->dict: # `n`, `accuracy`, `accuracy_case_folded`, `accuracy_shape_folded`, `accuracy_low`, `accuracy_high`
+    pred: np.ndarray,  # int [N]
+    targets: np.ndarray,  # int [N]
+    vocab,  # class names
+) -> dict:  # `n`, `accuracy`, `accuracy_case_folded`, `accuracy_shape_folded`, `accuracy_low`, `accuracy_high`
     "Plain and folded accuracies, with Wilson's interval for the plain one"
     pred, targets = np.asarray(pred), np.asarray(targets)
     case, shape = fold_case(vocab), fold_shape(vocab)
     share = lambda g: float((g[pred] == g[targets]).mean())
-    right = (pred == targets)
+    right = pred == targets
     low, high = share_interval(right.sum(), len(right))
-    return dict(n=len(right), accuracy=float(right.mean()), accuracy_case_folded=share(case),
-                accuracy_shape_folded=float(((shape[pred] == shape[targets]) | (case[pred] == case[targets])).mean()),
-                accuracy_low=low, accuracy_high=high)
+    return dict(
+        n=len(right),
+        accuracy=float(right.mean()),
+        accuracy_case_folded=share(case),
+        accuracy_shape_folded=float(((shape[pred] == shape[targets]) | (case[pred] == case[targets])).mean()),
+        accuracy_low=low,
+        accuracy_high=high,
+    )
 
 # %% ../nbs/22_evaluate.ipynb #b41b405a
 def confusion_matrix(
-    pred:np.ndarray, # int [N]
-    targets:np.ndarray, # int [N]
-    n_classes:int
-)->np.ndarray: # int [C, C]; rows are the truth
+    pred: np.ndarray,  # int [N]
+    targets: np.ndarray,  # int [N]
+    n_classes: int,
+) -> np.ndarray:  # int [C, C]; rows are the truth
     "How often class i was read as class j"
     return transition_matrix(targets, pred, n_classes, normalise=False).astype(int)
 
+# %% ../nbs/22_evaluate.ipynb #f6e267d6
 def most_confused(
-    cm:np.ndarray, # from `confusion_matrix`
-    vocab, # class names
-    k:int=10 # how many pairs at most
-)->list: # dicts `true`, `read_as`, `n`
+    cm: np.ndarray,  # from `confusion_matrix`
+    vocab,  # class names
+    k: int = 10,  # how many pairs at most
+) -> list:  # dicts `true`, `read_as`, `n`
     "The most frequent mistakes"
-    off = np.array(cm) * (1-np.eye(len(cm), dtype=int))
+    off = np.array(cm) * (1 - np.eye(len(cm), dtype=int))
     order = np.argsort(-off, axis=None, kind='stable')[:k]
     pairs = [np.unravel_index(o, off.shape) for o in order]
-    return [dict(true=str(vocab[a]), read_as=str(vocab[b]), n=int(off[a,b])) for a,b in pairs if off[a,b]]
+    return [dict(true=str(vocab[a]), read_as=str(vocab[b]), n=int(off[a, b])) for a, b in pairs if off[a, b]]
 
 # %% ../nbs/22_evaluate.ipynb #39751e3d
 def calibration_error(
-    probs:np.ndarray, # float [N, C]
-    targets:np.ndarray, # int [N]
-    bins:int=15
-)->float: # 0 is perfect
+    probs: np.ndarray,  # float [N, C]
+    targets: np.ndarray,  # int [N]
+    bins: int = 15,
+) -> float:  # 0 is perfect
     "Expected calibration error over equal-width bins of confidence"
     t = reliability(probs, targets, bins)
-    return float((t.n*(t.confidence-t.accuracy).abs()).sum()/len(probs))
+    return float((t.n * (t.confidence - t.accuracy).abs()).sum() / len(probs))
 
+# %% ../nbs/22_evaluate.ipynb #d8e107af
 def reliability(
-    probs:np.ndarray, # float [N, C]
-    targets:np.ndarray, # int [N]
-    bins:int=15
-)->pd.DataFrame: # a row per bin that is not empty: `n`, mean `confidence`, `accuracy`
+    probs: np.ndarray,  # float [N, C]
+    targets: np.ndarray,  # int [N]
+    bins: int = 15,
+) -> pd.DataFrame:  # a row per bin that is not empty: `n`, mean `confidence`, `accuracy`
     "How sure the network was and how often it was right, in equal-width bins of confidence"
     conf, right = probs.max(1), probs.argmax(1) == targets
     t = pd.DataFrame(dict(n=1, confidence=conf, accuracy=right.astype(float)))
-    return t.groupby(np.minimum((conf*bins).astype(int), bins-1)).agg(dict(n='sum', confidence='mean', accuracy='mean'))
+    return t.groupby(np.minimum((conf * bins).astype(int), bins - 1)).agg(
+        dict(n='sum', confidence='mean', accuracy='mean')
+    )
 
 # %% ../nbs/22_evaluate.ipynb #1dc56fd3
 def fit_temperature(
-    probs:np.ndarray, # float [N, C], answers to drawings that were not trained on
-    targets:np.ndarray # int [N]
-)->float: # above 1: the network was too sure
+    probs: np.ndarray,  # float [N, C], answers to drawings that were not trained on
+    targets: np.ndarray,  # int [N]
+) -> float:  # above 1: the network was too sure
     "The temperature with the highest likelihood"
     logits = np.log(np.clip(probs.astype(float), 1e-7, None))
+
     def loss(log_t):
-        z = logits/math.exp(log_t)
+        z = logits / math.exp(log_t)
         return float((logsumexp(z, axis=1) - z[np.arange(len(z)), targets]).mean())
+
     return math.exp(optimize.minimize_scalar(loss, bounds=(-3, 3), method='bounded').x)
 
+# %% ../nbs/22_evaluate.ipynb #b8b7d097
 def apply_temperature(
-    probs:np.ndarray, # float [N, C]
-    t:float # from `fit_temperature`
-)->np.ndarray: # float [N, C], rows sum to 1
+    probs: np.ndarray,  # float [N, C]
+    t: float,  # from `fit_temperature`
+) -> np.ndarray:  # float [N, C], rows sum to 1
     "The probabilities as if the logits had been divided by `t`"
-    return softmax(np.log(np.clip(probs.astype(float), 1e-7, None))/t, axis=1)
+    return softmax(np.log(np.clip(probs.astype(float), 1e-7, None)) / t, axis=1)
 
 # %% ../nbs/22_evaluate.ipynb #d2258aa0
 def risk_coverage(
-    probs:np.ndarray, # float [N, C]
-    targets:np.ndarray # int [N]
-)->pd.DataFrame: # `coverage`: share answered; `accuracy` of these; `confidence`: the least of them; most sure first
+    probs: np.ndarray,  # float [N, C]
+    targets: np.ndarray,  # int [N]
+) -> pd.DataFrame:  # `coverage`: share answered; `accuracy` of these; `confidence`: the least of them; most sure first
     "Accuracy when only the surest answers are given"
     conf, right = probs.max(1), probs.argmax(1) == targets
     order = np.argsort(-conf, kind='stable')
-    n = np.arange(1, len(conf)+1)
-    return pd.DataFrame(dict(coverage=n/len(conf), accuracy=right[order].cumsum()/n, confidence=conf[order]))
+    n = np.arange(1, len(conf) + 1)
+    return pd.DataFrame(dict(coverage=n / len(conf), accuracy=right[order].cumsum() / n, confidence=conf[order]))
 
+# %% ../nbs/22_evaluate.ipynb #08c54e94
 def coverage_at(
-    curve:pd.DataFrame, # from `risk_coverage`
-    accuracy:float=.99
-)->dict: # `coverage` and `confidence`; both nan when it is never reached
+    curve: pd.DataFrame,  # from `risk_coverage`
+    accuracy: float = 0.99,
+) -> dict:  # `coverage` and `confidence`; both nan when it is never reached
     "The largest share of drawings that can be answered at this accuracy, and the confidence below which to refuse"
     good = curve[curve.accuracy >= accuracy]
     return dict(coverage=float(good.coverage.max()), confidence=float(good.confidence.min()))
@@ -156,83 +183,102 @@ def coverage_at(
 # %% ../nbs/22_evaluate.ipynb #ac740793
 @torch.no_grad()
 def forward_images(
-    net, # the model, or a part of it that takes images
-    spec, # the model's `Spec`: how pixels are normalised
-    images:np.ndarray, # uint8 [N, H, W]
-    read, # function from the network's float32 output to what is kept
-    bs:int=256, # images at once
-    device=None, # default: CUDA where there is one
-    precision:str='auto' # 'bf16', 'fp32' or 'auto'
-)->np.ndarray: # float32, N rows
+    net,  # the model, or a part of it that takes images
+    spec,  # the model's `Spec`: how pixels are normalised
+    images: np.ndarray,  # uint8 [N, H, W]
+    read,  # function from the network's float32 output to what is kept
+    bs: int = 256,  # images at once
+    device=None,  # default: CUDA where there is one
+    precision: str = 'auto',  # 'bf16', 'fp32' or 'auto'
+) -> np.ndarray:  # float32, N rows
     "What `net` says about rendered images, batch by batch; raises `InputError` when it reads images of another size"
     if tuple(images.shape[1:]) != tuple(spec.size) or spec.c_in != 1:
-        raise InputError(f"the network reads images of {'x'.join(map(str, spec.size))} with {spec.c_in} channel(s), not of {'x'.join(map(str, images.shape[1:]))} with one; choose another, or its own rendering")
+        raise InputError(
+            f'the network reads images of {"x".join(map(str, spec.size))} with {spec.c_in} channel(s), not of {"x".join(map(str, images.shape[1:]))} with one; choose another, or its own rendering'
+        )
     device = pick_device() if device is None else device
     net, out = net.to(device).eval(), []
-    for x in torch.as_tensor(np.require(images, requirements='W')).split(bs): # a cached set is read-only, which PyTorch does not know
-        x = ((x.to(device)[:,None].float()/255 - spec.mean)/spec.std).contiguous(memory_format=torch.channels_last)
-        with autocast(device, precision): y = net(x)
+    for x in torch.as_tensor(np.require(images, requirements='W')).split(
+        bs
+    ):  # a cached set is read-only, which PyTorch does not know
+        x = ((x.to(device)[:, None].float() / 255 - spec.mean) / spec.std).contiguous(memory_format=torch.channels_last)
+        with autocast(device, precision):
+            y = net(x)
         out.append(read(y.float()).cpu())
     return torch.cat(out).numpy()
 
+# %% ../nbs/22_evaluate.ipynb #c5bf98b1
 def predict_probs(
-    model, # from `load_checkpoint`
-    spec, # its `Spec`
-    images:np.ndarray, # uint8 [N, H, W]
-    **kwargs # `bs`, `device`, `precision` of `forward_images`
-)->np.ndarray: # float32 [N, C], rows sum to 1
+    model,  # from `load_checkpoint`
+    spec,  # its `Spec`
+    images: np.ndarray,  # uint8 [N, H, W]
+    **kwargs,  # `bs`, `device`, `precision` of `forward_images`
+) -> np.ndarray:  # float32 [N, C], rows sum to 1
     "Class probabilities for rendered images; raises `InputError` when the network gives none"
-    probs = forward_images(model, spec, images, lambda y: (y/spec.temperature).softmax(1), **kwargs)
-    if not np.isfinite(probs).all(): raise InputError('the network answers with what is no number: its weights are damaged; train it again')
+    probs = forward_images(model, spec, images, lambda y: (y / spec.temperature).softmax(1), **kwargs)
+    if not np.isfinite(probs).all():
+        raise InputError('the network answers with what is no number: its weights are damaged; train it again')
     return probs
 
 # %% ../nbs/22_evaluate.ipynb #c4758de5
-COPIES = 8 # changed copies of each image, beside itself
-VIEWS = dict(rotate=5, shear=.1, scale=.05, shift=.03, elastic=.008, stroke=.3) # half of what training sees
+COPIES = 8  # changed copies of each image, beside itself
+VIEWS = dict(rotate=5, shear=0.1, scale=0.05, shift=0.03, elastic=0.008, stroke=0.3)  # half of what training sees
 
+# %% ../nbs/22_evaluate.ipynb #cc4cfae7
 def changed_copies(
-    images:np.ndarray, # uint8 [N, H, W]
-    n:int=COPIES, # of each
-    seed:int=0 # of the changes
-)->list: # n arrays like `images`
+    images: np.ndarray,  # uint8 [N, H, W]
+    n: int = COPIES,  # of each
+    seed: int = 0,  # of the changes
+) -> list:  # n arrays like `images`
     "Slightly changed copies of images (`VIEWS`)"
     change = Augment(**VIEWS)
-    def copy(): # a few at once: they stay in the processor's cache, more than twice as fast
-        return torch.cat([(change(x[:,None].float()/255)[:,0]*255).round().clamp(0, 255).byte() for x in torch.as_tensor(images).split(512)]).numpy()
+
+    def copy():  # a few at once: they stay in the processor's cache, more than twice as fast
+        return torch.cat(
+            [
+                (change(x[:, None].float() / 255)[:, 0] * 255).round().clamp(0, 255).byte()
+                for x in torch.as_tensor(images).split(512)
+            ]
+        ).numpy()
+
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed) # that of the CPU, where copies are made
+        torch.default_generator.manual_seed(seed)  # that of the CPU, where copies are made
         return [copy() for _ in range(n)]
 
+# %% ../nbs/22_evaluate.ipynb #031f8992
 def predict_views(
-    model, # from `load_checkpoint`
-    spec, # its `Spec`
-    images:np.ndarray, # uint8 [N, H, W]
-    n:int=COPIES, # changed copies of each image, beside itself
-    seed:int=0, # of the changes
-    **kwargs # as for `predict_probs`
-)->np.ndarray: # float32 [N, C], rows sum to 1
+    model,  # from `load_checkpoint`
+    spec,  # its `Spec`
+    images: np.ndarray,  # uint8 [N, H, W]
+    n: int = COPIES,  # changed copies of each image, beside itself
+    seed: int = 0,  # of the changes
+    **kwargs,  # as for `predict_probs`
+) -> np.ndarray:  # float32 [N, C], rows sum to 1
     "Test-time augmentation: the mean answer to an image and to slightly changed copies of it (Krizhevsky et al. 2012, section 4.1)"
-    return np.mean([predict_probs(model, spec, c, **kwargs) for c in (images, *changed_copies(images, n, seed))], axis=0)
-
+    return np.mean(
+        [predict_probs(model, spec, c, **kwargs) for c in (images, *changed_copies(images, n, seed))], axis=0
+    )
 
 # %% ../nbs/22_evaluate.ipynb #0f065ebb
 def scores(
-    probs:np.ndarray, # float [N, C]
-    targets:np.ndarray, # int [N]
-    vocab # class names
-)->dict: # the numbers of `accuracies`, and `calibration_error`
+    probs: np.ndarray,  # float [N, C]
+    targets: np.ndarray,  # int [N]
+    vocab,  # class names
+) -> dict:  # the numbers of `accuracies`, and `calibration_error`
     "All numbers about one network's answers"
     return dict(accuracies(probs.argmax(1), targets, vocab), calibration_error=calibration_error(probs, targets))
 
+# %% ../nbs/22_evaluate.ipynb #9760db84
 def evaluate_set(
-    model, # from `load_checkpoint`
-    spec, # its `Spec`
-    s:ImageSet, # with this model's vocabulary
-    k:int=20, # how many confusions to list
-    copies:int=0 # as for `answers`
-)->dict: # as `scores`, and `confusions`
+    model,  # from `load_checkpoint`
+    spec,  # its `Spec`
+    s: ImageSet,  # with this model's vocabulary
+    k: int = 20,  # how many confusions to list
+    copies: int = 0,  # as for `answers`
+) -> dict:  # as `scores`, and `confusions`
     "All numbers about one network on one labelled set"
     return _all_numbers(predict_views(model, spec, s.images, copies), s.targets, spec.vocab, k)
+
 
 def _all_numbers(probs, targets, vocab, k):
     cm = confusion_matrix(probs.argmax(1), targets, len(vocab))
@@ -240,39 +286,56 @@ def _all_numbers(probs, targets, vocab, k):
 
 # %% ../nbs/22_evaluate.ipynb #6071c779
 def time_to(
-    curve:list, # rows with `accuracy`, `images`, `seconds`
-    level:float, # accuracy to reach
-    n:int # images in an epoch
-)->dict|None: # `epochs`, `images` and `seconds`, or None when it was never reached
+    curve: list,  # rows with `accuracy`, `images`, `seconds`
+    level: float,  # accuracy to reach
+    n: int,  # images in an epoch
+) -> dict | None:  # `epochs`, `images` and `seconds`, or None when it was never reached
     "When validation accuracy first reached `level`"
     for p in curve:
-        if p['accuracy'] >= level: return dict(epochs=round(p['images']/n, 3), images=p['images'], seconds=p['seconds'])
+        if p['accuracy'] >= level:
+            return dict(epochs=round(p['images'] / n, 3), images=p['images'], seconds=p['seconds'])
 
 # %% ../nbs/22_evaluate.ipynb #dc4afeb0
 def area_under(
-    points:list # pairs (x, y), x rising
-)->float|None: # the mean of y between the first and the last x; None for fewer than two points
+    points: list,  # pairs (x, y), x rising
+) -> float | None:  # the mean of y between the first and the last x; None for fewer than two points
     "Area under a curve over the length of its base"
     x, y = np.array(points, float).reshape(-1, 2).T
-    return float(((y[1:]+y[:-1])/2*np.diff(x)).sum()/(x[-1]-x[0])) if len(x) > 1 and x[-1] > x[0] else None
+    return float(((y[1:] + y[:-1]) / 2 * np.diff(x)).sum() / (x[-1] - x[0])) if len(x) > 1 and x[-1] > x[0] else None
 
 # %% ../nbs/22_evaluate.ipynb #17a69d69
 def spec_of(
-    rec:Record, # the run; its `config` names the model
-    train:ImageSet, # what was trained on
-    rendering:str # a name in `RENDERINGS`
-)->Spec:
+    rec: Record,  # the run; its `config` names the model
+    train: ImageSet,  # what was trained on
+    rendering: str,  # a name in `RENDERINGS`
+) -> Spec:
     "What the checkpoint of this run says about itself"
     mean, std = image_stats(train)
-    card = dict(question=rec.question, row=rec.name, data=train.name, trained_on=len(train), seed=rec.seed, profile=rec.profile)
-    card.update({k:rec.config[k] for k in ('split','held_out') if k in rec.config}, **{k:rec.metrics[k] for k in ('train_seconds',) if k in rec.metrics})
-    return Spec(rec.config['model'], list(train.vocab), list(train.images.shape[1:]), mean, std, rendering, args=rec.config.get('model_args', {}), record=rec.id, card=card)
+    card = dict(
+        question=rec.question, row=rec.name, data=train.name, trained_on=len(train), seed=rec.seed, profile=rec.profile
+    )
+    card.update(
+        {k: rec.config[k] for k in ('split', 'held_out') if k in rec.config},
+        **{k: rec.metrics[k] for k in ('train_seconds',) if k in rec.metrics},
+    )
+    return Spec(
+        rec.config['model'],
+        list(train.vocab),
+        list(train.images.shape[1:]),
+        mean,
+        std,
+        rendering,
+        args=rec.config.get('model_args', {}),
+        record=rec.id,
+        card=card,
+    )
 
+# %% ../nbs/22_evaluate.ipynb #fd6640d5
 def add_scores(
-    rec:Record, # gets `metrics` and `tables`
-    probs:np.ndarray, # float [N, C]
-    s:ImageSet # what they were made from
-)->np.ndarray: # int [N], the classes read
+    rec: Record,  # gets `metrics` and `tables`
+    probs: np.ndarray,  # float [N, C]
+    s: ImageSet,  # what they were made from
+) -> np.ndarray:  # int [N], the classes read
     "Write accuracies, calibration and confusions into a record"
     pred = probs.argmax(1)
     cm = confusion_matrix(pred, s.targets, len(s.vocab))
@@ -282,96 +345,140 @@ def add_scores(
 
 # %% ../nbs/22_evaluate.ipynb #6c35d15d
 def train_recorded(
-    rec:Record, # its `config` is the recipe, its `seed` that of the training; gets history, seconds
-    train:ImageSet,
-    valid:ImageSet, # what each epoch is measured on
-    out:Path|str, # the output folder: keeps the state while it trains, and the checkpoint
-    rendering:str, # a name in `RENDERINGS`
-    title:str='', # shown with each epoch's line; default: question, name and seed
-    keep:bool=True, # leave the checkpoint
-    spent:float=0., # seconds of training that came before and count, too
-    **kwargs # as `build_learner`
-)->tuple: # `Learner`, `Spec`
+    rec: Record,  # its `config` is the recipe, its `seed` that of the training; gets history, seconds
+    train: ImageSet,
+    valid: ImageSet,  # what each epoch is measured on
+    out: Path | str,  # the output folder: keeps the state while it trains, and the checkpoint
+    rendering: str,  # a name in `RENDERINGS`
+    title: str = '',  # shown with each epoch's line; default: question, name and seed
+    keep: bool = True,  # leave the checkpoint
+    spent: float = 0.0,  # seconds of training that came before and count, too
+    **kwargs,  # as `build_learner`
+) -> tuple:  # `Learner`, `Spec`
     "Train a network, and leave what happened in its record and its checkpoint in the output folder"
-    learn, history = train_learner(rec.config, train, valid, rec.seed, title=title or f'{rec.question} {rec.name}, seed {rec.seed}', state=work_folder(rec, out), **kwargs)
+    learn, history = train_learner(
+        rec.config,
+        train,
+        valid,
+        rec.seed,
+        title=title or f'{rec.question} {rec.name}, seed {rec.seed}',
+        state=work_folder(rec, out),
+        **kwargs,
+    )
     rec.history, rec.metrics['train_seconds'] = history.epochs, round(spent + history.seconds, 2)
-    if history.curve: rec.tables['curve'] = history.curve
+    if history.curve:
+        rec.tables['curve'] = history.curve
     spec = spec_of(rec, train, rendering)
-    if keep: save_checkpoint(network_folder(rec, out), learn.model, spec)
+    if keep:
+        save_checkpoint(network_folder(rec, out), learn.model, spec)
     return learn, spec
 
 # %% ../nbs/22_evaluate.ipynb #3298ab97
 def image_files(
-    paths, # files, folders, zips or tars
-    stack:ExitStack # closes the archives in the end
-): # yields pairs for `read_images`: a name for people, and a function that reads the bytes, or raises why `paths` cannot be opened
+    paths,  # files, folders, zips or tars
+    stack: ExitStack,  # closes the archives in the end
+):  # yields pairs for `read_images`: a name for people, and a function that reads the bytes, or raises why `paths` cannot be opened
     "Every picture under `paths`"
     for p in map(Path, paths):
-        try: found = _pictures(p, stack)
-        except (InputError, OSError) as e: found = [(str(p), partial(_fail, e))]
+        try:
+            found = _pictures(p, stack)
+        except (InputError, OSError) as e:
+            found = [(str(p), partial(_fail, e))]
         yield from found
 
+# %% ../nbs/22_evaluate.ipynb #2d768942
 def _pictures(p, stack):
-    if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file(): return [(str(p), partial(content, p))]
+    if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file():
+        return [(str(p), partial(content, p))]
     src = stack.enter_context(Members(p))
     names = [n for n in src.names if n.lower().endswith(IMAGE_SUFFIXES)]
-    if not names: raise InputError(f'{p}: holds no images ({" ".join(IMAGE_SUFFIXES)})')
+    if not names:
+        raise InputError(f'{p}: holds no images ({" ".join(IMAGE_SUFFIXES)})')
     return [(f'{p}/{n}', partial(content, src, n)) for n in names]
 
-def _fail(e): raise e
 
+def _fail(e):
+    raise e
+
+# %% ../nbs/22_evaluate.ipynb #53b3c489
 def answers(
-    model, # from `load_checkpoint`
-    spec, # its `Spec`
-    files, # as for `read_images`
-    bs:int=256, # pictures at once
-    others=(), # more pairs of network and spec; the mean of all answers counts
-    copies:int=0 # changed copies that are read with each picture, as by `predict_views`; 0 or more
-): # yields pairs in order: the name, and probabilities float32 [C] or the picture's `InputError`
+    model,  # from `load_checkpoint`
+    spec,  # its `Spec`
+    files,  # as for `read_images`
+    bs: int = 256,  # pictures at once
+    others=(),  # more pairs of network and spec; the mean of all answers counts
+    copies: int = 0,  # changed copies that are read with each picture, as by `predict_views`; 0 or more
+):  # yields pairs in order: the name, and probabilities float32 [C] or the picture's `InputError`
     "What the network, or several together, say about each picture, in bounded memory; raises `InputError` when they name other classes"
     networks = [(model, spec), *others]
-    if copies < 0: raise InputError(f'copies {copies}: give 0 or more')
-    if any(s.vocab != spec.vocab for _,s in others): raise InputError('these networks name other classes; choose networks that were trained on the same')
+    if copies < 0:
+        raise InputError(f'copies {copies}: give 0 or more')
+    if any(s.vocab != spec.vocab for _, s in others):
+        raise InputError('these networks name other classes; choose networks that were trained on the same')
+
     def render(img):
         ink = to_ink(img)
-        return [RENDERINGS[s.rendering](ink) for _,s in networks]
-    for part in chunked(read_images(files, render), bs):
-        views = zip(*(x for _,x in part if not isinstance(x, InputError))) # per network
-        probs = iter(np.mean([predict_views(*net, np.stack(images), copies, bs=bs) for net,images in zip(networks, views)] or [[]], axis=0))
-        yield from ((name, x if isinstance(x, InputError) else next(probs)) for name,x in part)
+        return [RENDERINGS[s.rendering](ink) for _, s in networks]
 
+    for part in chunked(read_images(files, render), bs):
+        views = zip(*(x for _, x in part if not isinstance(x, InputError)))  # per network
+        probs = iter(
+            np.mean(
+                [predict_views(*net, np.stack(images), copies, bs=bs) for net, images in zip(networks, views)] or [[]],
+                axis=0,
+            )
+        )
+        yield from ((name, x if isinstance(x, InputError) else next(probs)) for name, x in part)
+
+# %% ../nbs/22_evaluate.ipynb #2689ac14
 def predict_files(
-    model, # from `load_checkpoint`
-    spec, # its `Spec`
-    paths, # files, folders, zips or tars
-    k:int=5, # how many classes to name
-    others=(), # as for `answers`
-    copies:int=0 # as for `answers`
-): # yields per picture a dict in order: `file`, and `classes` with `probabilities`, most likely first, or `error`
+    model,  # from `load_checkpoint`
+    spec,  # its `Spec`
+    paths,  # files, folders, zips or tars
+    k: int = 5,  # how many classes to name
+    others=(),  # as for `answers`
+    copies: int = 0,  # as for `answers`
+):  # yields per picture a dict in order: `file`, and `classes` with `probabilities`, most likely first, or `error`
     "The k most likely classes of each picture; a path or picture that cannot be read is a row with `error`"
-    if k < 1: raise InputError(f'k {k}: give 1 or more')
+    if k < 1:
+        raise InputError(f'k {k}: give 1 or more')
     with ExitStack() as stack:
         for file, p in answers(model, spec, image_files(paths, stack), others=others, copies=copies):
-            if isinstance(p, InputError): yield dict(file=file, error=str(p)); continue
+            if isinstance(p, InputError):
+                yield dict(file=file, error=str(p))
+                continue
             best = np.argsort(-p)[:k]
-            yield dict(file=file, classes=[spec.vocab[c] for c in best], probabilities=[round(float(p[c]), 4) for c in best])
+            yield dict(
+                file=file, classes=[spec.vocab[c] for c in best], probabilities=[round(float(p[c]), 4) for c in best]
+            )
 
 # %% ../nbs/22_evaluate.ipynb #041d14c5
 def evaluate_files(
-    model, # from `load_checkpoint`
-    spec, # its `Spec`
-    path:Path|str, # a zip, tar or folder of class folders, or of MNIST's test pair
-    labels:Path|str|None=None, # a table for `read_labels`; default: the folders' names
-    k:int=20, # how many confusions to list
-    others=(), # as for `answers`
-    copies:int=0 # as for `answers`
-)->dict: # as `evaluate_set`, and `skipped`: dicts `file`, `error`
+    model,  # from `load_checkpoint`
+    spec,  # its `Spec`
+    path: Path | str,  # a zip, tar or folder of class folders, or of MNIST's test pair
+    labels: Path | str | None = None,  # a table for `read_labels`; default: the folders' names
+    k: int = 20,  # how many confusions to list
+    others=(),  # as for `answers`
+    copies: int = 0,  # as for `answers`
+) -> dict:  # as `evaluate_set`, and `skipped`: dicts `file`, `error`
     "All numbers about one network on labelled pictures; raises `InputError` when a label is unknown or no picture decodes"
     with Members(path) as src:
-        if not labels and not others and idx_pair(src): return dict(evaluate_set(model, spec, read_labelled(path, spec.vocab, spec.rendering), k, copies), skipped=[])
+        if not labels and not others and idx_pair(src):
+            return dict(
+                evaluate_set(model, spec, read_labelled(path, spec.vocab, spec.rendering), k, copies), skipped=[]
+            )
         files, probs, targets, skipped = labelled_files(src, spec.vocab, labels), [], [], []
-        for (_, t), (file, p) in zip(files, answers(model, spec, [(n, partial(content, src, n)) for n,_ in files], others=others, copies=copies)):
-            if isinstance(p, InputError): skipped.append(dict(file=file, error=str(p)))
-            else: probs.append(p); targets.append(t)
-    if not probs: raise InputError(one_line(f"{path}: none of its {len(files)} images can be read, the first because: {skipped[0]['error']}"))
+        for (_, t), (file, p) in zip(
+            files, answers(model, spec, [(n, partial(content, src, n)) for n, _ in files], others=others, copies=copies)
+        ):
+            if isinstance(p, InputError):
+                skipped.append(dict(file=file, error=str(p)))
+            else:
+                probs.append(p)
+                targets.append(t)
+    if not probs:
+        raise InputError(
+            one_line(f'{path}: none of its {len(files)} images can be read, the first because: {skipped[0]["error"]}')
+        )
     return dict(_all_numbers(np.stack(probs), np.array(targets), spec.vocab, k), skipped=skipped)

@@ -17,202 +17,241 @@ from .core import InputError, Record, run_once, save_figure
 from .datasets import ImageSet, load_set
 
 # %% ../nbs/05_explore.ipynb #971429be
-def class_counts(
-    s:ImageSet
-)->pd.Series: # index: class name
+def class_counts(s: ImageSet) -> pd.Series:  # index: class name
     "How many images each class has"
     return pd.Series(np.bincount(s.targets, minlength=len(s.vocab)), index=list(s.vocab), name=s.name)
 
+
 def count_duplicates(
-    images:np.ndarray # uint8 [N, H, W]
-)->int:
+    images: np.ndarray,  # uint8 [N, H, W]
+) -> int:
     "How many images repeat an earlier one, pixel for pixel"
     return len(images) - len({im.tobytes() for im in images})
 
+# %% ../nbs/05_explore.ipynb #1c53d517
 def count_shared(
-    images:np.ndarray, # uint8 [N, H, W]
-    others:np.ndarray # uint8 [M, H, W]
-)->int:
+    images: np.ndarray,  # uint8 [N, H, W]
+    others: np.ndarray,  # uint8 [M, H, W]
+) -> int:
     "How many of `images` also occur in `others`, pixel for pixel"
     seen = {im.tobytes() for im in others}
     return sum(im.tobytes() in seen for im in images)
 
 # %% ../nbs/05_explore.ipynb #eca8c53d
-def pixel_stats(
-    s:ImageSet
-)->dict: # JSON-ready
+def pixel_stats(s: ImageSet) -> dict:  # JSON-ready
     "Size, mean, standard deviation, share of blank pixels, repeats"
-    counts = np.bincount(s.images.ravel(), minlength=256)/s.images.size
-    grey = np.arange(256)/255
+    counts = np.bincount(s.images.ravel(), minlength=256) / s.images.size
+    grey = np.arange(256) / 255
     mean = counts @ grey
-    return dict(n=len(s), height=s.images.shape[1], width=s.images.shape[2], classes=len(s.vocab), mean=float(mean),
-                std=float(np.sqrt(counts @ (grey-mean)**2)), blank_share=float(counts[0]), duplicates=count_duplicates(s.images))
+    return dict(
+        n=len(s),
+        height=s.images.shape[1],
+        width=s.images.shape[2],
+        classes=len(s.vocab),
+        mean=float(mean),
+        std=float(np.sqrt(counts @ (grey - mean) ** 2)),
+        blank_share=float(counts[0]),
+        duplicates=count_duplicates(s.images),
+    )
 
 # %% ../nbs/05_explore.ipynb #2d4804ea
 def pick_samples(
-    s:ImageSet,
-    per_class:int, # how many of each
-    seed:int=0
-)->list: # per class an int array of up to `per_class` indices
+    s: ImageSet,
+    per_class: int,  # how many of each
+    seed: int = 0,
+) -> list:  # per class an int array of up to `per_class` indices
     "Random examples of each class"
     rng = np.random.default_rng(seed)
     found = (np.flatnonzero(s.targets == c) for c in range(len(s.vocab)))
     return [np.sort(rng.permutation(i)[:per_class]) for i in found]
 
+# %% ../nbs/05_explore.ipynb #85c2a3db
 def plot_mosaic(
-    columns, # per column a list of uint8 images [H, W], all of one size
-    titles, # one per column
-    ax=None, # matplotlib axes
-    wrap:int=16 # columns in one band
+    columns,  # per column a list of uint8 images [H, W], all of one size
+    titles,  # one per column
+    ax=None,  # matplotlib axes
+    wrap: int = 16,  # columns in one band
 ):
     "Columns of images under their titles, ink black on white; returns the axes"
-    if not any(map(len, columns)): raise InputError('no images to show; choose a set that has some')
+    if not any(map(len, columns)):
+        raise InputError('no images to show; choose a set that has some')
     h, w = next(im.shape for col in columns for im in col)
     rows, wide = max(map(len, columns)), min(wrap, len(columns))
-    band = rows*h + h//2 # half an image of room for titles
-    canvas = np.zeros((-(-len(columns)//wrap)*band, wide*w), np.uint8)
-    if ax is None: ax = plt.subplots(figsize=(10, 10*canvas.shape[0]/canvas.shape[1]))[1]
+    band = rows * h + h // 2  # half an image of room for titles
+    canvas = np.zeros((-(-len(columns) // wrap) * band, wide * w), np.uint8)
+    if ax is None:
+        ax = plt.subplots(figsize=(10, 10 * canvas.shape[0] / canvas.shape[1]))[1]
     for k, (col, title) in enumerate(zip(columns, titles)):
-        y, x = k//wrap*band, k%wrap*w
-        ax.text(x+w/2, y+h*.4, title, ha='center', va='bottom', fontsize=9, color='tab:red')
-        for r, im in enumerate(col): canvas[y+h//2+r*h:, x:x+w][:h] = im
+        y, x = k // wrap * band, k % wrap * w
+        ax.text(x + w / 2, y + h * 0.4, title, ha='center', va='bottom', fontsize=9, color='tab:red')
+        for r, im in enumerate(col):
+            canvas[y + h // 2 + r * h :, x : x + w][:h] = im
     ax.imshow(canvas, cmap='gray_r', vmin=0, vmax=255, interpolation='none')
     ax.axis('off')
     return ax
 
+# %% ../nbs/05_explore.ipynb #9e90bcff
 def sample_grid(
-    s:ImageSet,
-    per_class:int=4, # examples of each class
-    seed:int=0, # which ones
-    ax=None # matplotlib axes
+    s: ImageSet,
+    per_class: int = 4,  # examples of each class
+    seed: int = 0,  # which ones
+    ax=None,  # matplotlib axes
 ):
     "Random examples of every class; returns the axes"
     return plot_mosaic([s.images[i] for i in pick_samples(s, per_class, seed)], s.vocab, ax)
 
 # %% ../nbs/05_explore.ipynb #ea74e53b
 def class_means(
-    s:ImageSet
-)->np.ndarray: # uint8 [C, H, W], each stretched to full contrast; zeros for an empty class
+    s: ImageSet,
+) -> np.ndarray:  # uint8 [C, H, W], each stretched to full contrast; zeros for an empty class
     "The mean image of each class"
     groups = (s.images[s.targets == c] for c in range(len(s.vocab)))
     means = np.stack([g.mean(0) if len(g) else np.zeros(s.images.shape[1:]) for g in groups])
-    return (means*255/np.maximum(means.max((1,2), keepdims=True), 1)).astype(np.uint8)
+    return (means * 255 / np.maximum(means.max((1, 2), keepdims=True), 1)).astype(np.uint8)
 
+# %% ../nbs/05_explore.ipynb #43950d05
 def mean_grid(
-    s:ImageSet,
-    ax=None # matplotlib axes
+    s: ImageSet,
+    ax=None,  # matplotlib axes
 ):
     "The mean image of every class; returns the axes"
-    return plot_mosaic(class_means(s)[:,None], s.vocab, ax)
+    return plot_mosaic(class_means(s)[:, None], s.vocab, ax)
 
 # %% ../nbs/05_explore.ipynb #54667a5d
 def ink_edges(
-    profile, # [N, L] brightest pixel of each row (or column)
-    threshold:int=8 # of 255; darker ones count as ink-free
-)->tuple: # first and last edge [N], in fractions of a row; nan for an empty image
+    profile,  # [N, L] brightest pixel of each row (or column)
+    threshold: int = 8,  # of 255; darker ones count as ink-free
+) -> tuple:  # first and last edge [N], in fractions of a row; nan for an empty image
     "Where the ink begins and ends, finer than the grid: a border row counts by its brightness against the next one"
     p = np.asarray(profile, float)
-    n, last = np.arange(len(p)), p.shape[1]-1
+    n, last = np.arange(len(p)), p.shape[1] - 1
     on = p > threshold
-    a, b = on.argmax(1), last-on[:,::-1].argmax(1)
+    a, b = on.argmax(1), last - on[:, ::-1].argmax(1)
     # the inner neighbour; where there is only one row of ink, that row itself
-    inner = lambda i, step: np.maximum(p[n, np.where(a < b, i+step, i)], 1)
-    first = a + 1 - np.clip(p[n,a]/inner(a, 1), 0, 1)
-    end = b + np.clip(p[n,b]/inner(b, -1), 0, 1)
+    inner = lambda i, step: np.maximum(p[n, np.where(a < b, i + step, i)], 1)
+    first = a + 1 - np.clip(p[n, a] / inner(a, 1), 0, 1)
+    end = b + np.clip(p[n, b] / inner(b, -1), 0, 1)
     return tuple(np.where(on.any(1), e, np.nan) for e in (first, end))
 
 # %% ../nbs/05_explore.ipynb #98d843df
-PAGE_HEIGHT = 900 # pixels of a drawing's page; all sizes here are on this scale
+PAGE_HEIGHT = 900  # pixels of a drawing's page; all sizes here are on this scale
 
+# %% ../nbs/05_explore.ipynb #301c6602
 def ink_geometry(
-    s:ImageSet # of whole pages: the `page` rendering
-)->pd.DataFrame: # per image `height`, `width`, `x`, `y` (centre) in page pixels, `target`, `writer`
+    s: ImageSet,  # of whole pages: the `page` rendering
+) -> pd.DataFrame:  # per image `height`, `width`, `x`, `y` (centre) in page pixels, `target`, `writer`
     "Size and place of the ink on the page"
-    scale = PAGE_HEIGHT/s.images.shape[1]
-    (top, bottom), (left, right) = (ink_edges(s.images.max(axis)) for axis in (2,1))
-    return pd.DataFrame(dict(height=(bottom-top)*scale, width=(right-left)*scale, x=(left+right)/2*scale, y=(top+bottom)/2*scale,
-                             target=s.targets, writer=-1 if s.writers is None else s.writers))
+    scale = PAGE_HEIGHT / s.images.shape[1]
+    (top, bottom), (left, right) = (ink_edges(s.images.max(axis)) for axis in (2, 1))
+    return pd.DataFrame(
+        dict(
+            height=(bottom - top) * scale,
+            width=(right - left) * scale,
+            x=(left + right) / 2 * scale,
+            y=(top + bottom) / 2 * scale,
+            target=s.targets,
+            writer=-1 if s.writers is None else s.writers,
+        )
+    )
 
 # %% ../nbs/05_explore.ipynb #1f454d80
-LOOKALIKES = 'cC kK oO pP sS uU vV wW xX zZ 0O o0 lI 5S'.split() # the smaller one first, where there is one
+LOOKALIKES = 'cC kK oO pP sS uU vV wW xX zZ 0O o0 lI 5S'.split()  # the smaller one first, where there is one
+
 
 def size_table(
-    s:ImageSet, # drawings as whole pages
-    pairs=LOOKALIKES # two characters each
-)->pd.DataFrame: # index: pair; median heights in page pixels, their ratio, `auc`, `same_writer`
+    s: ImageSet,  # drawings as whole pages
+    pairs=LOOKALIKES,  # two characters each
+) -> pd.DataFrame:  # index: pair; median heights in page pixels, their ratio, `auc`, `same_writer`
     "How height separates characters of one shape; pairs that the set lacks are left out"
     geo = ink_geometry(s).dropna()
     of = lambda c: geo[geo.target == s.vocab.index(c)] if c in s.vocab else geo[:0]
-    rows = {f'{a}/{b}':_compare(of(a), of(b)) for a,b in pairs if len(of(a)) and len(of(b))}
-    return pd.DataFrame.from_dict(rows, orient='index', columns=['small','large','ratio','auc','same_writer'])
+    rows = {f'{a}/{b}': _compare(of(a), of(b)) for a, b in pairs if len(of(a)) and len(of(b))}
+    return pd.DataFrame.from_dict(rows, orient='index', columns=['small', 'large', 'ratio', 'auc', 'same_writer'])
 
+# %% ../nbs/05_explore.ipynb #b8111b3e
 def _compare(a, b):
     "Medians, ratio, AUC, and the share of shared writers for whom `b` is taller"
-    taller = np.sign(b.height.values[:,None] - a.height.values)
-    own = taller[b.writer.values[:,None] == a.writer.values] if b.writer.iloc[0] >= 0 else []
+    taller = np.sign(b.height.values[:, None] - a.height.values)
+    own = taller[b.writer.values[:, None] == a.writer.values] if b.writer.iloc[0] >= 0 else []
     m, n = a.height.median(), b.height.median()
-    return [m, n, n/m, (taller.mean()+1)/2, (np.mean(own)+1)/2 if len(own) else np.nan]
+    return [m, n, n / m, (taller.mean() + 1) / 2, (np.mean(own) + 1) / 2 if len(own) else np.nan]
 
 # %% ../nbs/05_explore.ipynb #337d6673
 def plot_sizes(
-    s:ImageSet, # drawings as whole pages
-    pairs=LOOKALIKES[:10], # two characters each
-    ax=None # matplotlib axes
+    s: ImageSet,  # drawings as whole pages
+    pairs=LOOKALIKES[:10],  # two characters each
+    ax=None,  # matplotlib axes
 ):
     "Heights of look-alikes, a dot per drawing, the median as a bar; returns the axes"
-    ax = ax or plt.subplots(figsize=(9,3))[1]
+    ax = ax or plt.subplots(figsize=(9, 3))[1]
     geo, names = ink_geometry(s).dropna(), [c for p in pairs for c in p if c in s.vocab]
     for k, c in enumerate(names):
         h = geo.height[geo.target == s.vocab.index(c)]
-        ax.scatter(k + np.linspace(-.25, .25, len(h)), h, s=4, alpha=.5, color=f'C{k%2}')
-        ax.hlines(h.median(), k-.35, k+.35, color='black')
+        ax.scatter(k + np.linspace(-0.25, 0.25, len(h)), h, s=4, alpha=0.5, color=f'C{k % 2}')
+        ax.hlines(h.median(), k - 0.35, k + 0.35, color='black')
     ax.set_xticks(range(len(names)), names)
     ax.set_ylabel('ink height, page pixels')
     return ax
 
 # %% ../nbs/05_explore.ipynb #81ebc2f3
 def height_spread(
-    s:ImageSet # drawings as whole pages, with writers
-)->dict: # `between` and `within`, standard deviations of log height
+    s: ImageSet,  # drawings as whole pages, with writers
+) -> dict:  # `between` and `within`, standard deviations of log height
     "How much writers differ in size, and how much one writer does: components of a one-way analysis of variance"
     geo = ink_geometry(s).dropna()
-    if s.writers is None or geo.writer.nunique() < 2: raise InputError(f'{s.name}: no two writers to compare; use drawings with known writers')
+    if s.writers is None or geo.writer.nunique() < 2:
+        raise InputError(f'{s.name}: no two writers to compare; use drawings with known writers')
     log = np.log(geo.height)
     res = log - log.groupby(geo.target).transform('mean')
     by = res.groupby(geo.writer)
     n, k = by.count(), by.ngroups
-    within = ((res - by.transform('mean'))**2).sum() / max(len(res)-k-geo.target.nunique()+1, 1)
-    between = (n*by.mean()**2).sum() / (k-1)
-    n0 = (n.sum() - (n**2).sum()/n.sum()) / (k-1) # mean group size of the unbalanced design
-    return dict(between=float(np.sqrt(max(between-within, 0)/n0)), within=float(np.sqrt(within)))
+    within = ((res - by.transform('mean')) ** 2).sum() / max(len(res) - k - geo.target.nunique() + 1, 1)
+    between = (n * by.mean() ** 2).sum() / (k - 1)
+    n0 = (n.sum() - (n**2).sum() / n.sum()) / (k - 1)  # mean group size of the unbalanced design
+    return dict(between=float(np.sqrt(max(between - within, 0) / n0)), within=float(np.sqrt(within)))
 
 # %% ../nbs/05_explore.ipynb #c84ca4cd
 def writer_audit(
-    s:ImageSet # drawings with writers
-)->pd.DataFrame: # per writer: `drawings`, `repeats`, `lacks` (a count), `missing` (the class names, joined)
+    s: ImageSet,  # drawings with writers
+) -> pd.DataFrame:  # per writer: `drawings`, `repeats`, `lacks` (a count), `missing` (the class names, joined)
     "What each writer drew, and what not"
-    if s.writers is None: raise InputError(f'{s.name}: its writers are not known; use the drawings of trainPart1 or the glyphs')
+    if s.writers is None:
+        raise InputError(f'{s.name}: its writers are not known; use the drawings of trainPart1 or the glyphs')
     table = pd.crosstab(s.writers, s.targets).reindex(columns=range(len(s.vocab)), fill_value=0)
     missing = [''.join(str(s.vocab[c]) for c in np.flatnonzero(row == 0)) for row in table.values]
-    rows = dict(drawings=table.sum(axis=1), repeats=(table-1).clip(lower=0).sum(axis=1), lacks=(table == 0).sum(axis=1), missing=missing)
+    rows = dict(
+        drawings=table.sum(axis=1),
+        repeats=(table - 1).clip(lower=0).sum(axis=1),
+        lacks=(table == 0).sum(axis=1),
+        missing=missing,
+    )
     return pd.DataFrame(rows).rename_axis('writer')
 
+# %% ../nbs/05_explore.ipynb #40b18f1a
 def audit_summary(
-    audit:pd.DataFrame, # from `writer_audit`
-    n_classes:int
-)->dict: # JSON-ready
+    audit: pd.DataFrame,  # from `writer_audit`
+    n_classes: int,
+) -> dict:  # JSON-ready
     "The leak in numbers; `guess_knowing_writer` is what drawing lots among a writer's missing classes would score on the missing drawings"
     lacks = audit.lacks
-    return dict(writers=len(audit), repeats=int(audit.repeats.sum()), missing=int(lacks.sum()), lacks_min=int(lacks.min()), lacks_median=float(lacks.median()),
-                lacks_max=int(lacks.max()), guess=1/n_classes, guess_knowing_writer=float((lacks > 0).sum()/max(lacks.sum(), 1)))
+    return dict(
+        writers=len(audit),
+        repeats=int(audit.repeats.sum()),
+        missing=int(lacks.sum()),
+        lacks_min=int(lacks.min()),
+        lacks_median=float(lacks.median()),
+        lacks_max=int(lacks.max()),
+        guess=1 / n_classes,
+        guess_knowing_writer=float((lacks > 0).sum() / max(lacks.sum(), 1)),
+    )
 
 # %% ../nbs/05_explore.ipynb #d9e9cd55
 def plot_audit(
-    s:ImageSet, # drawings with writers
-    ax=None # matplotlib axes
+    s: ImageSet,  # drawings with writers
+    ax=None,  # matplotlib axes
 ):
     "Writers by classes: dark where there is a drawing, light where there is none; returns the axes"
-    ax = ax or plt.subplots(figsize=(9,5))[1]
+    ax = ax or plt.subplots(figsize=(9, 5))[1]
     table = pd.crosstab(s.writers, s.targets).reindex(columns=range(len(s.vocab)), fill_value=0)
     ax.imshow(table.values > 0, cmap='gray_r', vmin=0, vmax=1.4, aspect='auto', interpolation='none')
     ax.set_xticks(range(len(s.vocab)), s.vocab, fontsize=7)
@@ -226,47 +265,63 @@ def _rows(table, name):
     t = table.rename_axis(name).reset_index().astype(object)
     return t.where(t.notna(), None).to_dict('records')
 
+
 def _count_rows(*sets):
     "Per class how many images each set has"
     return _rows(pd.concat([class_counts(s) for s in sets], axis=1), 'class')
 
+# %% ../nbs/05_explore.ipynb #5d49fd6d
 def _save_grids(rec, out, s, per_class):
     "Sample and mean pictures of `s`"
-    for title, what, ax in (('Samples', 'samples', sample_grid(s, per_class)), ('Mean image per class', 'means', mean_grid(s))):
+    for title, what, ax in (
+        ('Samples', 'samples', sample_grid(s, per_class)),
+        ('Mean image per class', 'means', mean_grid(s)),
+    ):
         rec.figures[title] = save_figure(ax.figure, out, f'data-{s.name}-{what}')
 
 # %% ../nbs/05_explore.ipynb #b989efa3
 def describe_drawings(
-    rec:Record, # filled in
-    out, # the output folder
-    s:ImageSet # drawings as whole pages, with writers
+    rec: Record,  # filled in
+    out,  # the output folder
+    s: ImageSet,  # drawings as whole pages, with writers
 ):
     "Counts, sizes and writers of a set of drawings"
     audit = writer_audit(s)
-    rec.metrics = dict(pixel_stats(s), **{f'log_height_sd_{k}':v for k,v in height_spread(s).items()}, **audit_summary(audit, len(s.vocab)))
+    rec.metrics = dict(
+        pixel_stats(s),
+        **{f'log_height_sd_{k}': v for k, v in height_spread(s).items()},
+        **audit_summary(audit, len(s.vocab)),
+    )
     geo = ink_geometry(s).groupby('target').median().drop(columns='writer').set_axis(list(s.vocab))
-    rec.tables = dict(class_counts=_count_rows(s), size_table=_rows(size_table(s).round(3), 'pair'), ink_per_class=_rows(geo.round(1), 'class'),
-                      writers=_rows(audit, 'writer'), lacks_histogram=_rows(audit.lacks.value_counts().sort_index().rename('writers'), 'lacks'))
+    rec.tables = dict(
+        class_counts=_count_rows(s),
+        size_table=_rows(size_table(s).round(3), 'pair'),
+        ink_per_class=_rows(geo.round(1), 'class'),
+        writers=_rows(audit, 'writer'),
+        lacks_histogram=_rows(audit.lacks.value_counts().sort_index().rename('writers'), 'lacks'),
+    )
     _save_grids(rec, out, s, per_class=3)
     for title, what, plot in (('Size is signal', 'sizes', plot_sizes), ('Who drew what', 'writers', plot_audit)):
         rec.figures[title] = save_figure(plot(s).figure, out, f'data-{s.name}-{what}')
 
+# %% ../nbs/05_explore.ipynb #3bc0fe26
 def describe_mnist(
-    rec:Record, # filled in
-    out, # the output folder
-    train:ImageSet,
-    test:ImageSet
+    rec: Record,  # filled in
+    out,  # the output folder
+    train: ImageSet,
+    test: ImageSet,
 ):
     "Counts and pixels of a training and a test part, and whether they share images"
-    both = {f'test_{k}':v for k,v in pixel_stats(test).items()}
+    both = {f'test_{k}': v for k, v in pixel_stats(test).items()}
     rec.metrics = dict(pixel_stats(train), **both, shared_with_test=count_shared(train.images, test.images))
     rec.tables = dict(class_counts=_count_rows(train, test))
     _save_grids(rec, out, train, per_class=6)
 
+# %% ../nbs/05_explore.ipynb #e7d0950b
 def describe_task3(
-    rec:Record, # filled in
-    out, # the output folder
-    s:ImageSet # labels as given
+    rec: Record,  # filled in
+    out,  # the output folder
+    s: ImageSet,  # labels as given
 ):
     "Counts and pixels of a set whose labels are only what the folders say"
     rec.metrics = pixel_stats(s)
@@ -274,22 +329,33 @@ def describe_task3(
     _save_grids(rec, out, s, per_class=6)
 
 # %% ../nbs/05_explore.ipynb #a8f8bb7b
-DATA_ROLES = dict(drawings=(describe_drawings, dict(drawings='drawings')), mnist=(describe_mnist, dict(train='mnist_train', test='mnist_test')),
-                  task3=(describe_task3, dict(task3='task3'))) # role -> what describes it, and the sets it needs
+DATA_ROLES = dict(
+    drawings=(describe_drawings, dict(drawings='drawings')),
+    mnist=(describe_mnist, dict(train='mnist_train', test='mnist_test')),
+    task3=(describe_task3, dict(task3='task3')),
+)  # role -> what describes it, and the sets it needs
 
+# %% ../nbs/05_explore.ipynb #54d5f15b
 def explore(
-    where:dict, # from `resolve_data`
-    out, # the output folder
-    profile:str='quick', # kept in the record; the work is the same in all
-    fresh:bool=False # look again even when the record is there
-)->list: # one `Record` per role: drawings, mnist, task3
+    where: dict,  # from `resolve_data`
+    out,  # the output folder
+    profile: str = 'quick',  # kept in the record; the work is the same in all
+    fresh: bool = False,  # look again even when the record is there
+) -> list:  # one `Record` per role: drawings, mnist, task3
     "Describe every data set: a record each, with pictures in `out/figures`"
     return [_explore_one(role, where, out, profile, fresh) for role in DATA_ROLES]
 
+# %% ../nbs/05_explore.ipynb #26a0c93c
 def _explore_one(role, where, out, profile, fresh):
     describe, needs = DATA_ROLES[role]
-    sets = {k:load_set(r, where) for k,r in needs.items()}
+    sets = {k: load_set(r, where) for k, r in needs.items()}
     first = next(iter(sets.values()))
-    rec = Record('data', first.name, config=dict(role=role, rendering='page' if role == 'drawings' else None),
-                 data={k:s.describe() for k,s in sets.items()}, kind=where['kind'], profile=profile)
+    rec = Record(
+        'data',
+        first.name,
+        config=dict(role=role, rendering='page' if role == 'drawings' else None),
+        data={k: s.describe() for k, s in sets.items()},
+        kind=where['kind'],
+        profile=profile,
+    )
     return run_once(rec, out, lambda rec: describe(rec, out, *sets.values()), fresh)

@@ -20,21 +20,24 @@ from .core import InputError, digest_json
 
 # %% ../nbs/03_glyphs.ipynb #1b2d898e
 VOCAB = list(string.digits + string.ascii_uppercase + string.ascii_lowercase)
-PAGE = 1200, 900 # width and height of a canvas in pixels, as in trainPart1
+PAGE = 1200, 900  # width and height of a canvas in pixels, as in trainPart1
 
 # %% ../nbs/03_glyphs.ipynb #c545209a
 @lru_cache(maxsize=None)
 def font_strokes(
-    face:str, # 'futural' or 'cursive', or another face of Hershey-Fonts
-    char:str # one character
-)->tuple: # of float arrays [n,2], in font units, y downwards: capitals from -12 to the baseline at 9
+    face: str,  # 'futural' or 'cursive', or another face of Hershey-Fonts
+    char: str,  # one character
+) -> tuple:  # of float arrays [n,2], in font units, y downwards: capitals from -12 to the baseline at 9
     "The pen movements of `char`, those that share an end joined into one"
     out = []
     for s in (np.array(list(s), dtype=float) for s in _face(face).strokes_for_text(char)):
-        if out and (joined := _join(out[-1], s)) is not None: out[-1] = joined
-        else: out.append(s)
+        if out and (joined := _join(out[-1], s)) is not None:
+            out[-1] = joined
+        else:
+            out.append(s)
     return tuple(out)
 
+# %% ../nbs/03_glyphs.ipynb #ee3e8b08
 @lru_cache(maxsize=None)
 def _face(name):
     "A Hershey face, loaded once"
@@ -42,159 +45,210 @@ def _face(name):
     font.load_default_font(name)
     return font
 
+
 def _join(a, b):
     "Stroke `b` after stroke `a`, one of them turned round where needed; None if they share no end"
     for p in (a, a[::-1]):
         for q in (b, b[::-1]):
-            if (p[-1]==q[0]).all(): return np.concatenate([p, q[1:]])
+            if (p[-1] == q[0]).all():
+                return np.concatenate([p, q[1:]])
 
 # %% ../nbs/03_glyphs.ipynb #485eb037
-_EXTRA = { # character -> strokes that some writers add, in the units of *futural*
-    '1': [[(4,9),(15,9)]], '7': [[(5,-2),(15,-2)]], 'I': [[(-3,-12),(11,-12)], [(-3,9),(11,9)]], 'J': [[(5,-12),(18,-12)]],
-    'Z': [[(5,-2),(15,-2)]], 'z': [[(4,2),(13,2)]], 'q': [[(15,16),(20,11)]], 'a': [[(15,9),(19,7)]], 'u': [[(15,9),(19,7)]]}
+_EXTRA = {  # character -> strokes that some writers add, in the units of *futural*
+    '1': [[(4, 9), (15, 9)]],
+    '7': [[(5, -2), (15, -2)]],
+    'I': [[(-3, -12), (11, -12)], [(-3, 9), (11, 9)]],
+    'J': [[(5, -12), (18, -12)]],
+    'Z': [[(5, -2), (15, -2)]],
+    'z': [[(4, 2), (13, 2)]],
+    'q': [[(15, 16), (20, 11)]],
+    'a': [[(15, 9), (19, 7)]],
+    'u': [[(15, 9), (19, 7)]],
+}
 
 # %% ../nbs/03_glyphs.ipynb #7f4787b4
-_ZONES = {'futural': (-12.,-5.,9.,16.), 'cursive': (-12.,0.,9.,21.)} # ascender, x-height, baseline, descender of the lower case
-_DESCENT = -.36 # the depth of a g, in capital heights
-_TALLER = {'0':.82, 'S':1.06, 'e':1.1, 'm':.92, 'o':1.1, 'r':1.08, 's':1.12, 'v':1.08, 'x':.9} # people draw a 0 smaller than an O, an o larger than an x
+_ZONES = {
+    'futural': (-12.0, -5.0, 9.0, 16.0),
+    'cursive': (-12.0, 0.0, 9.0, 21.0),
+}  # ascender, x-height, baseline, descender of the lower case
+_DESCENT = -0.36  # the depth of a g, in capital heights
 
+# %% ../nbs/03_glyphs.ipynb #ec9f6160
+_TALLER = {
+    '0': 0.82,
+    'S': 1.06,
+    'e': 1.1,
+    'm': 0.92,
+    'o': 1.1,
+    'r': 1.08,
+    's': 1.12,
+    'v': 1.08,
+    'x': 0.9,
+}  # people draw a 0 smaller than an O, an o larger than an x
+
+# %% ../nbs/03_glyphs.ipynb #3feb88c2
 def letter_lines(
-    face:str, # 'futural' or 'cursive'
-    char:str, # one of `VOCAB`
-    xh:float=.58, # x-height, capitals being 1
-    extra:bool=False # with the strokes of `_EXTRA`
-)->list: # of arrays [n,2]
+    face: str,  # 'futural' or 'cursive'
+    char: str,  # one of `VOCAB`
+    xh: float = 0.58,  # x-height, capitals being 1
+    extra: bool = False,  # with the strokes of `_EXTRA`
+) -> list:  # of arrays [n,2]
     "The strokes of `char` with the baseline at y = 0 and capitals up to 1"
-    ss = [*font_strokes(face, char), *(np.array(s, dtype=float) for s in _EXTRA.get(char, []) if extra and face=='futural')]
-    ys = _ZONES[face] if char.islower() else (-12.,-5.,9.,21.)
-    to = (1., xh, 0., _DESCENT) if char.islower() else (1., 2/3, 0., -4/7)
-    k = _TALLER.get(char, 1.)
-    wide = 1.2 if char.islower() and face=='cursive' else 1. # its lower case is drawn small
-    return [k*np.stack([s[:,0]*wide/21, np.interp(s[:,1], ys, to)], 1) for s in ss]
+    ss = [
+        *font_strokes(face, char),
+        *(np.array(s, dtype=float) for s in _EXTRA.get(char, []) if extra and face == 'futural'),
+    ]
+    ys = _ZONES[face] if char.islower() else (-12.0, -5.0, 9.0, 21.0)
+    to = (1.0, xh, 0.0, _DESCENT) if char.islower() else (1.0, 2 / 3, 0.0, -4 / 7)
+    k = _TALLER.get(char, 1.0)
+    wide = 1.2 if char.islower() and face == 'cursive' else 1.0  # its lower case is drawn small
+    return [k * np.stack([s[:, 0] * wide / 21, np.interp(s[:, 1], ys, to)], 1) for s in ss]
 
 # %% ../nbs/03_glyphs.ipynb #7e4b0634
-TRAITS = { # trait: mean, standard deviation between writers, within one
-    'size': (np.log(402), .18, .13), # log of the height of a capital, pen centre to pen centre, in pixels
-    'xheight': (np.log(.58), .06, .08), # log of lower case relative to capitals
-    'width': (.02, .10, .12), # log of the stretch in x
-    'slant': (.06, .12, .05), # shear: x moved per y
-    'turn': (0., .03, .05), # rotation in radians
-    'x': (580., 56., 40.), # where on the page the ink's centre is, in pixels
-    'y': (463., 25., 24.)}
-_PENS, _PEN_ODDS = (66, 87), (.9, .1) # pen widths in pixels, and how often
+TRAITS = {  # trait: mean, standard deviation between writers, within one
+    'size': (np.log(402), 0.18, 0.13),  # log of the height of a capital, pen centre to pen centre, in pixels
+    'xheight': (np.log(0.58), 0.06, 0.08),  # log of lower case relative to capitals
+    'width': (0.02, 0.10, 0.12),  # log of the stretch in x
+    'slant': (0.06, 0.12, 0.05),  # shear: x moved per y
+    'turn': (0.0, 0.03, 0.05),  # rotation in radians
+    'x': (580.0, 56.0, 40.0),  # where on the page the ink's centre is, in pixels
+    'y': (463.0, 25.0, 24.0),
+}
+_PENS, _PEN_ODDS = (66, 87), (0.9, 0.1)  # pen widths in pixels, and how often
 
 # %% ../nbs/03_glyphs.ipynb #0c95d1dd
 @lru_cache(maxsize=1024)
 def writer_hand(
-    seed:int, # of the whole population
-    writer:int # from 1
-)->dict: # the writer's traits
+    seed: int,  # of the whole population
+    writer: int,  # from 1
+) -> dict:  # the writer's traits
     "How one simulated writer writes"
     rng = np.random.default_rng([seed, writer])
-    traits = {k: m + between*rng.normal() for k,(m,between,_) in TRAITS.items()}
-    return dict(traits, pen=int(rng.choice(_PENS, p=_PEN_ODDS)), round=rng.uniform(.5, 2.),
-                script=rng.beta(.5, .9), waves=_waves(rng, 3, .025), taste=rng.random((2, len(VOCAB))))
+    traits = {k: m + between * rng.normal() for k, (m, between, _) in TRAITS.items()}
+    return dict(
+        traits,
+        pen=int(rng.choice(_PENS, p=_PEN_ODDS)),
+        round=rng.uniform(0.5, 2.0),
+        script=rng.beta(0.5, 0.9),
+        waves=_waves(rng, 3, 0.025),
+        taste=rng.random((2, len(VOCAB))),
+    )
 
+# %% ../nbs/03_glyphs.ipynb #eaa4b9ba
 def _waves(rng, n, amplitude):
     "`n` plane waves over the letter: two frequencies, a phase, two amplitudes each"
-    return np.concatenate([rng.normal(0, .5, (n,2)), rng.uniform(0, 2*np.pi, (n,1)), rng.normal(0, amplitude, (n,2))], 1)
+    return np.concatenate(
+        [rng.normal(0, 0.5, (n, 2)), rng.uniform(0, 2 * np.pi, (n, 1)), rng.normal(0, amplitude, (n, 2))], 1
+    )
 
 # %% ../nbs/03_glyphs.ipynb #ec101ec1
-_STEP = .04 # between two points of a line, in capital heights
+_STEP = 0.04  # between two points of a line, in capital heights
 
+# %% ../nbs/03_glyphs.ipynb #2a068e4e
 def smooth_line(
-    s, # float array [n,2]: a polyline
-    sigma:float=1. # how much corners are rounded, in steps of .04
-): # float array [m,2], evenly spaced before rounding
+    s,  # float array [n,2]: a polyline
+    sigma: float = 1.0,  # how much corners are rounded, in steps of .04
+):  # float array [m,2], evenly spaced before rounding
     "Resample the polyline `s` and round its corners; the ends stay"
     d = np.r_[0, np.hypot(*np.diff(s, axis=0).T).cumsum()]
-    at = np.linspace(0, d[-1], max(3, int(d[-1]/_STEP)+1))
-    p = np.stack([np.interp(at, d, s[:,0]), np.interp(at, d, s[:,1])], 1)
-    k = min(5, len(p)-1)
-    kernel = np.exp(-.5*(np.arange(-k, k+1)/sigma)**2)
-    p = np.concatenate([2*p[0]-p[k:0:-1], p, 2*p[-1]-p[-2:-k-2:-1]])
-    return np.stack([np.convolve(c, kernel/kernel.sum(), 'valid') for c in p.T], 1)
+    at = np.linspace(0, d[-1], max(3, int(d[-1] / _STEP) + 1))
+    p = np.stack([np.interp(at, d, s[:, 0]), np.interp(at, d, s[:, 1])], 1)
+    k = min(5, len(p) - 1)
+    kernel = np.exp(-0.5 * (np.arange(-k, k + 1) / sigma) ** 2)
+    p = np.concatenate([2 * p[0] - p[k:0:-1], p, 2 * p[-1] - p[-2 : -k - 2 : -1]])
+    return np.stack([np.convolve(c, kernel / kernel.sum(), 'valid') for c in p.T], 1)
 
 # %% ../nbs/03_glyphs.ipynb #01dd5ee8
-_SHAKE = .02 # how far a stroke strays, in capital heights
+_SHAKE = 0.02  # how far a stroke strays, in capital heights
+
 
 def wobble_line(
-    p, # float array [n,2]: a smooth line
-    rng, # a NumPy generator
-    amount:float=_SHAKE # standard deviation of shift and bend
-): # float array [n,2]
+    p,  # float array [n,2]: a smooth line
+    rng,  # a NumPy generator
+    amount: float = _SHAKE,  # standard deviation of shift and bend
+):  # float array [n,2]
     "`p`, moved a little and bent in its three lowest modes"
-    t, k = np.linspace(0, 1, len(p))[:,None], np.arange(1, 4)
-    bend = np.sin(np.pi*t*k) @ (rng.normal(0, 1, (3,2))/k[:,None])
-    length = min(1., _STEP*len(p))
-    return p + amount*(rng.normal(0, .7, 2) + rng.normal(0, .7, 2)*(t-.5) + 1.3*length*bend)
+    t, k = np.linspace(0, 1, len(p))[:, None], np.arange(1, 4)
+    bend = np.sin(np.pi * t * k) @ (rng.normal(0, 1, (3, 2)) / k[:, None])
+    length = min(1.0, _STEP * len(p))
+    return p + amount * (rng.normal(0, 0.7, 2) + rng.normal(0, 0.7, 2) * (t - 0.5) + 1.3 * length * bend)
 
+# %% ../nbs/03_glyphs.ipynb #3d19cf7e
 def warp_line(
-    p, # float array [n,2]
-    waves # float array [k,5]: frequency in x and y, phase, amplitude in x and y
-): # float array [n,2]
+    p,  # float array [n,2]
+    waves,  # float array [k,5]: frequency in x and y, phase, amplitude in x and y
+):  # float array [n,2]
     "`p`, bent as the paper would be by slow waves"
-    return p + np.sin(2*np.pi*(p @ waves[:,:2].T) + waves[:,2]) @ waves[:,3:]
+    return p + np.sin(2 * np.pi * (p @ waves[:, :2].T) + waves[:, 2]) @ waves[:, 3:]
 
 # %% ../nbs/03_glyphs.ipynb #c6d472c9
-_LINE, _MARGIN = .46, 8 # share of a letter's place on the line that is kept on the page; free pixels at the page's border
+_LINE, _MARGIN = (
+    0.46,
+    8,
+)  # share of a letter's place on the line that is kept on the page; free pixels at the page's border
 
+# %% ../nbs/03_glyphs.ipynb #c17b1050
 def draw_lines(
-    seed:int, # of the whole population
-    writer:int, # from 1
-    char:str # one of `VOCAB`
-)->tuple: # list of arrays [n,2] in pixels, and the pen's width
+    seed: int,  # of the whole population
+    writer: int,  # from 1
+    char: str,  # one of `VOCAB`
+) -> tuple:  # list of arrays [n,2] in pixels, and the pen's width
     "The lines that this writer draws for `char`"
     h, code = writer_hand(seed, writer), VOCAB.index(char)
-    rng = np.random.default_rng([seed, writer, code+1])
-    now = {k: h[k] + within*rng.normal() for k,(_,_,within) in TRAITS.items()}
-    script, extra = h['taste'][:,code] < (h['script']*(1 if char.islower() else .06), .5)
+    rng = np.random.default_rng([seed, writer, code + 1])
+    now = {k: h[k] + within * rng.normal() for k, (_, _, within) in TRAITS.items()}
+    script, extra = h['taste'][:, code] < (h['script'] * (1 if char.islower() else 0.06), 0.5)
     ss = letter_lines('cursive' if script else 'futural', char, np.exp(now['xheight']), extra)
     lines = [wobble_line(smooth_line(s, h['round']), rng) for s in ss]
-    waves = np.concatenate([h['waves'], _waves(rng, 3, .025)])
+    waves = np.concatenate([h['waves'], _waves(rng, 3, 0.025)])
     lines = [warp_line(l, waves) @ _matrix(now) for l in lines]
     return _place(lines, now, h['pen']), h['pen']
 
+# %% ../nbs/03_glyphs.ipynb #02444d78
 def _matrix(now):
     "Stretch, slant and turn as a matrix for row vectors"
     c, s = np.cos(now['turn']), np.sin(now['turn'])
-    return np.array([(np.exp(now['width']),0), (now['slant'],1)]) @ np.array([(c,s),(-s,c)])
+    return np.array([(np.exp(now['width']), 0), (now['slant'], 1)]) @ np.array([(c, s), (-s, c)])
 
+# %% ../nbs/03_glyphs.ipynb #06bf075f
 def _place(lines, now, pen):
     "`lines` in capital heights, scaled to pixels and moved onto the page, y downwards"
     lo, hi = (f([f(l, axis=0) for l in lines], axis=0) for f in (np.min, np.max))
-    room = np.array(PAGE) - pen - 2*_MARGIN
-    size = min(np.exp(now['size']), *(room/np.maximum(hi-lo, 1e-6)))
-    mid, half = (lo+hi)/2, size*(hi-lo)/2 + pen/2 + _MARGIN
-    centre = np.array([now['x'], now['y'] + _LINE*size*(.5-mid[1])])
-    centre = np.clip(centre, half, np.array(PAGE)-half)
-    return [centre + size*(l-mid)*[1,-1] for l in lines]
+    room = np.array(PAGE) - pen - 2 * _MARGIN
+    size = min(np.exp(now['size']), *(room / np.maximum(hi - lo, 1e-6)))
+    mid, half = (lo + hi) / 2, size * (hi - lo) / 2 + pen / 2 + _MARGIN
+    centre = np.array([now['x'], now['y'] + _LINE * size * (0.5 - mid[1])])
+    centre = np.clip(centre, half, np.array(PAGE) - half)
+    return [centre + size * (l - mid) * [1, -1] for l in lines]
 
 # %% ../nbs/03_glyphs.ipynb #1f5ecb38
 def draw_canvas(
-    lines, # arrays [n,2] in pixels
-    pen:int # width of the pen in pixels
-)->Image.Image: # mode 'L', black on white
+    lines,  # arrays [n,2] in pixels
+    pen: int,  # width of the pen in pixels
+) -> Image.Image:  # mode 'L', black on white
     "Draw `lines` on an empty page"
     im = Image.new('L', PAGE, 255)
-    d, r = ImageDraw.Draw(im), pen/2
+    d, r = ImageDraw.Draw(im), pen / 2
     for l in lines:
         pts = [tuple(p) for p in l.tolist()]
         d.line(pts, fill=0, width=pen)
-        for x,y in pts: d.ellipse((x-r, y-r, x+r, y+r), fill=0)
+        for x, y in pts:
+            d.ellipse((x - r, y - r, x + r, y + r), fill=0)
     return im
 
 # %% ../nbs/03_glyphs.ipynb #11f9c80a
-GLYPHS_VERSION = 1 # goes up when the same seed draws something else
+GLYPHS_VERSION = 1  # goes up when the same seed draws something else
 
+# %% ../nbs/03_glyphs.ipynb #15f7ac75
 @dataclass
 class Glyphs:
     "Drawings by simulated writers; nothing is drawn before `canvas` is called"
-    seed:int=0 # another seed, another population
-    n_writers:int=55 # how many people
-    per_class:int=40 # how many of them drew each class
-    vocab:list=field(default_factory=lambda: list(VOCAB)) # the classes, each one of `VOCAB`
-    name:str='glyphs' # what records and caches call it
+
+    seed: int = 0  # another seed, another population
+    n_writers: int = 55  # how many people
+    per_class: int = 40  # how many of them drew each class
+    vocab: list = field(default_factory=lambda: list(VOCAB))  # the classes, each one of `VOCAB`
+    name: str = 'glyphs'  # what records and caches call it
 
     def __post_init__(self):
         _check_glyphs(self)
@@ -203,105 +257,128 @@ class Glyphs:
 
     def _who(self, char):
         "The writers of one class, in order; writer 0 does not write, so its random stream is free for this"
-        rng = np.random.default_rng([self.seed, 0, VOCAB.index(char)+1])
+        rng = np.random.default_rng([self.seed, 0, VOCAB.index(char) + 1])
         return np.sort(rng.choice(self.n_writers, self.per_class, replace=False)) + 1
 
-    def __len__(self): return len(self.targets)
+    def __len__(self):
+        return len(self.targets)
 
     @property
-    def digest(self)->str:
+    def digest(self) -> str:
         "Names the drawings without drawing them"
         return f'glyphs-v{GLYPHS_VERSION}-s{self.seed}-w{self.n_writers}-c{self.per_class}-{digest_json(list(self.vocab))[:10]}'
 
-    def canvas(self,
-        i:int # which drawing
-    )->Image.Image: # 1200x900, mode 'L', black pen on white
+    def canvas(
+        self,
+        i: int,  # which drawing
+    ) -> Image.Image:  # 1200x900, mode 'L', black pen on white
         "Draw number `i`"
         return draw_canvas(*draw_lines(self.seed, int(self.writers[i]), self.vocab[self.targets[i]]))
 
+# %% ../nbs/03_glyphs.ipynb #fae85a06
 def _check_glyphs(g):
     "Raise `InputError` for a population that cannot be"
-    if not isinstance(g.seed, (int, np.integer)) or g.seed<0: raise InputError(f'seed {g.seed}: not a whole number from 0 up; choose one')
-    if not 1<=g.per_class<=g.n_writers:
-        raise InputError(f'{g.per_class} drawings per class by {g.n_writers} writers: each writes a class once; choose 1 to {g.n_writers}')
+    if not isinstance(g.seed, (int, np.integer)) or g.seed < 0:
+        raise InputError(f'seed {g.seed}: not a whole number from 0 up; choose one')
+    if not 1 <= g.per_class <= g.n_writers:
+        raise InputError(
+            f'{g.per_class} drawings per class by {g.n_writers} writers: each writes a class once; choose 1 to {g.n_writers}'
+        )
     bad = [c for c in g.vocab if c not in VOCAB]
-    if bad or not len(g.vocab): raise InputError(f'vocab {bad}: only the characters 0-9, A-Z and a-z can be drawn, at least one')
+    if bad or not len(g.vocab):
+        raise InputError(f'vocab {bad}: only the characters 0-9, A-Z and a-z can be drawn, at least one')
 
 # %% ../nbs/03_glyphs.ipynb #d3d23d81
-def digits28()->tuple: # uint8 [1797,28,28], ink 255 on 0; int64 [1797]
+def digits28() -> tuple:  # uint8 [1797,28,28], ink 255 on 0; int64 [1797]
     "scikit-learn's digits in the shape of MNIST"
     from sklearn.datasets import load_digits
-    d = load_digits()
-    small = np.round(d.images*(255/16)).astype(np.uint8)
-    return np.stack([_centred(Image.fromarray(a).resize((20,20), Image.Resampling.BICUBIC)) for a in small]), d.target.astype(np.int64)
 
+    d = load_digits()
+    small = np.round(d.images * (255 / 16)).astype(np.uint8)
+    return np.stack(
+        [_centred(Image.fromarray(a).resize((20, 20), Image.Resampling.BICUBIC)) for a in small]
+    ), d.target.astype(np.int64)
+
+# %% ../nbs/03_glyphs.ipynb #0b26dbd4
 def _centred(im):
     "A 20x20 picture in 28x28, its centre of mass in the middle"
-    a, out = np.asarray(im, dtype=np.uint8), np.zeros((28,28), np.uint8)
-    mass = max(a.sum(dtype=float), 1.)
-    y, x = (int(np.clip(np.floor(14 - (a.sum(axis)*(np.arange(20)+.5)).sum()/mass + .5), 0, 8)) for axis in (1, 0))
-    out[y:y+20, x:x+20] = a
+    a, out = np.asarray(im, dtype=np.uint8), np.zeros((28, 28), np.uint8)
+    mass = max(a.sum(dtype=float), 1.0)
+    y, x = (
+        int(np.clip(np.floor(14 - (a.sum(axis) * (np.arange(20) + 0.5)).sum() / mass + 0.5), 0, 8)) for axis in (1, 0)
+    )
+    out[y : y + 20, x : x + 20] = a
     return out
 
 # %% ../nbs/03_glyphs.ipynb #3e4dc2db
 def sample_given(
-    targets, # int array [N]: the true classes
-    T, # float array [C,C]: P(given = column | true = row)
-    seed:int=0 # of the draw
-): # int64 array [N]
+    targets,  # int array [N]: the true classes
+    T,  # float array [C,C]: P(given = column | true = row)
+    seed: int = 0,  # of the draw
+):  # int64 array [N]
     "Draw a given label for each true one"
     targets, T = np.asarray(targets, dtype=np.int64), np.asarray(T, dtype=float)
     _check_transition(targets, T)
     cum = T.cumsum(1)
-    cum /= cum[:,-1:]
+    cum /= cum[:, -1:]
     u = np.random.default_rng([seed, 1]).random((len(targets), 1))
     return (u >= cum[targets]).sum(1)
 
+# %% ../nbs/03_glyphs.ipynb #00a08069
 def _check_transition(targets, T):
     "Raise `InputError` unless `T` is a transition matrix that knows every target"
-    if T.ndim!=2 or T.shape[0]!=T.shape[1] or (T<0).any() or not np.allclose(T.sum(1), 1):
+    if T.ndim != 2 or T.shape[0] != T.shape[1] or (T < 0).any() or not np.allclose(T.sum(1), 1):
         raise InputError(f'transition matrix {T.shape}: needs to be square, without negatives, each row summing to 1')
-    if len(targets) and not 0<=targets.min()<=targets.max()<len(T):
-        raise InputError(f'classes {targets.min()} to {targets.max()}: this transition matrix knows 0 to {len(T)-1}; use a larger one')
+    if len(targets) and not 0 <= targets.min() <= targets.max() < len(T):
+        raise InputError(
+            f'classes {targets.min()} to {targets.max()}: this transition matrix knows 0 to {len(T) - 1}; use a larger one'
+        )
 
 # %% ../nbs/03_glyphs.ipynb #9eccbcfe
-TRANSITIONS = { # kind -> function(n_classes, rng) that builds a transition matrix
+TRANSITIONS = {  # kind -> function(n_classes, rng) that builds a transition matrix
     'clean': lambda n, rng: np.eye(n),
-    'symmetric': lambda n, rng: (1-np.eye(n))/(n-1),
+    'symmetric': lambda n, rng: (1 - np.eye(n)) / (n - 1),
     'pair': lambda n, rng: np.roll(np.eye(n), 1, axis=1),
-    'random': lambda n, rng: np.full((n,n), 1/n),
+    'random': lambda n, rng: np.full((n, n), 1 / n),
     'permuted': lambda n, rng: np.eye(n)[_derangement(n, rng)],
-    'complementary': lambda n, rng: (1-np.eye(n))/(n-1)}
-_RATES = dict(symmetric=.4, pair=.4) # the share of labels that go wrong unless told otherwise; 1 for the other kinds
+    'complementary': lambda n, rng: (1 - np.eye(n)) / (n - 1),
+}
+_RATES = dict(symmetric=0.4, pair=0.4)  # the share of labels that go wrong unless told otherwise; 1 for the other kinds
 
+# %% ../nbs/03_glyphs.ipynb #2fa454ef
 def _derangement(n, rng):
     "A random permutation that leaves nothing in its place"
     while True:
         p = rng.permutation(n)
-        if (p!=np.arange(n)).all(): return p
+        if (p != np.arange(n)).all():
+            return p
 
 # %% ../nbs/03_glyphs.ipynb #8e5dff3c
 def transition(
-    kind:str, # a key of `TRANSITIONS`
-    rate:float|None=None, # share of labels that are corrupted; default: the kind's own
-    n_classes:int=10,
-    seed:int=0 # which permutation
-): # float array [C,C], rows sum to 1
+    kind: str,  # a key of `TRANSITIONS`
+    rate: float | None = None,  # share of labels that are corrupted; default: the kind's own
+    n_classes: int = 10,
+    seed: int = 0,  # which permutation
+):  # float array [C,C], rows sum to 1
     "The transition matrix of a kind of corruption at a rate"
-    if kind not in TRANSITIONS: raise InputError(f'corruption {kind!r}: not known; choose one of {", ".join(TRANSITIONS)}')
-    rate = _RATES.get(kind, 1.) if rate is None else rate
-    if not 0<=rate<=1: raise InputError(f'rate {rate}: a share of labels; choose 0 to 1')
-    if n_classes<2: raise InputError(f'{n_classes} classes: labels go wrong only among at least 2')
+    if kind not in TRANSITIONS:
+        raise InputError(f'corruption {kind!r}: not known; choose one of {", ".join(TRANSITIONS)}')
+    rate = _RATES.get(kind, 1.0) if rate is None else rate
+    if not 0 <= rate <= 1:
+        raise InputError(f'rate {rate}: a share of labels; choose 0 to 1')
+    if n_classes < 2:
+        raise InputError(f'{n_classes} classes: labels go wrong only among at least 2')
     K = TRANSITIONS[kind](n_classes, np.random.default_rng([seed, 2]))
-    return (1-rate)*np.eye(n_classes) + rate*K
+    return (1 - rate) * np.eye(n_classes) + rate * K
 
+# %% ../nbs/03_glyphs.ipynb #c48f2b4c
 def corrupt(
-    targets, # int array [N]: the true classes
-    kind:str, # a key of `TRANSITIONS`
-    rate:float|None=None, # share of labels that are corrupted; default: the kind's own
-    n_classes:int=10,
-    seed:int=0 # of the permutation and of the draw
-)->tuple: # given labels int64 [N], transition matrix float [C,C]
+    targets,  # int array [N]: the true classes
+    kind: str,  # a key of `TRANSITIONS`
+    rate: float | None = None,  # share of labels that are corrupted; default: the kind's own
+    n_classes: int = 10,
+    seed: int = 0,  # of the permutation and of the draw
+) -> tuple:  # given labels int64 [N], transition matrix float [C,C]
     "Given labels for `targets`, and the matrix they were drawn from"
     T = transition(kind, rate, n_classes, seed)
     return sample_given(targets, T, seed), T

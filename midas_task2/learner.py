@@ -22,10 +22,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from fastai.callback.core import Callback
 from fastai.callback.mixup import CutMix, MixUp
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.schedule import * # gives the Learner its schedules and `lr_find`
+from fastai.callback.schedule import *  # gives the Learner its schedules and `lr_find`
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.transforms import Category, CategoryMap, IntToFloatTensor, Normalize
-from fastai.vision.learner import * # registers how images, results and top losses are shown
+from fastai.vision.learner import *  # registers how images, results and top losses are shown
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
@@ -43,47 +43,62 @@ from .resume import Resume
 # %% ../nbs/20_learner.ipynb #741ae28a
 class TensorSet:
     "An `ImageSet` as tensors: items `(image, target)` and batches of them"
-    def __init__(self,
-        images:np.ndarray, # uint8 [N, H, W]
-        targets:np.ndarray, # int64 [N]
-        vocab:list, # class names
-        split_idx:int # 0 for training, 1 for validation
+
+    def __init__(
+        self,
+        images: np.ndarray,  # uint8 [N, H, W]
+        targets: np.ndarray,  # int64 [N]
+        vocab: list,  # class names
+        split_idx: int,  # 0 for training, 1 for validation
     ):
-        self.x, self.y = (torch.as_tensor(np.require(a, requirements='W')) for a in (images[:,None], targets)) # a cached set is read-only, which PyTorch does not know
+        self.x, self.y = (
+            torch.as_tensor(np.require(a, requirements='W')) for a in (images[:, None], targets)
+        )  # a cached set is read-only, which PyTorch does not know
         # a plain list would mean "one vocabulary per target" to `Interpretation`
         self.vocab, self.split_idx, self.items = CategoryMap(list(vocab), sort=False), split_idx, range(len(targets))
 
-    def __len__(self): return len(self.y)
-    def batch(self, idxs): return TensorImageBW(self.x[idxs]), TensorCategory(self.y[idxs])
-    def __getitem__(self, i): return TensorImageBW(self.x[i]), TensorCategory(self.y[i])
+    def __len__(self):
+        return len(self.y)
+
+    def batch(self, idxs):
+        return TensorImageBW(self.x[idxs]), TensorCategory(self.y[idxs])
+
+    def __getitem__(self, i):
+        return TensorImageBW(self.x[i]), TensorCategory(self.y[i])
+
     def decode(self, o, full=True):
         "The item with its class by name, as `show_batch` wants it"
         return (o[0], *(Category(str(self.vocab[int(y)])) for y in o[1:]))
 
+# %% ../nbs/20_learner.ipynb #6a9b7ed7
 class TensorDL(TfmdDL):
     "A fastai data loader whose batch is one tensor index"
-    def __init__(self,
-        dataset, # a `TensorSet`
-        bs:int=64, # images in a batch
-        late:int=1, # how many times as large batches are in the second half of a pass
-        **kwargs # as fastai's `TfmdDL`
+
+    def __init__(
+        self,
+        dataset,  # a `TensorSet`
+        bs: int = 64,  # images in a batch
+        late: int = 1,  # how many times as large batches are in the second half of a pass
+        **kwargs,  # as fastai's `TfmdDL`
     ):
-        super().__init__(dataset, bs=bs, **{**kwargs, 'num_workers':0})
+        super().__init__(dataset, bs=bs, **{**kwargs, 'num_workers': 0})
         self.start, self.late = (0, noop), late
 
     def chunkify(self, samps):
         samps = iter(samps)
-        if self.late > 1: yield from chunked(islice(samps, self.n//self.bs//2*self.bs), self.bs)
-        yield from chunked(samps, self.bs*self.late, drop_last=self.drop_last)
+        if self.late > 1:
+            yield from chunked(islice(samps, self.n // self.bs // 2 * self.bs), self.bs)
+        yield from chunked(samps, self.bs * self.late, drop_last=self.drop_last)
 
     def __len__(self):
-        early = self.n//self.bs//2 if self.late > 1 else 0
-        full, rest = divmod(self.n - early*self.bs, self.bs*self.late)
+        early = self.n // self.bs // 2 if self.late > 1 else 0
+        full, rest = divmod(self.n - early * self.bs, self.bs * self.late)
         return early + full + (rest > 0 and not self.drop_last)
 
-    def start_at(self,
-        batch:int, # of the next pass
-        ready=noop # called right before that batch is made, when PyTorch's own draws for the pass are done
+    def start_at(
+        self,
+        batch: int,  # of the next pass
+        ready=noop,  # called right before that batch is made, when PyTorch's own draws for the pass are done
     ):
         "Let the next pass begin at `batch`"
         self.start = batch, ready
@@ -93,221 +108,320 @@ class TensorDL(TfmdDL):
         ready()
         yield from map(self.dataset.batch, islice(self.chunkify(samps), batch, None))
 
+# %% ../nbs/20_learner.ipynb #4bc85366
 class TensorDataLoaders(DataLoaders):
     "Training and validation loader; `test_dl` takes an `ImageSet`, or indices of validation items as `Interpretation` does"
+
     def test_dl(self, test_items, with_labels=False, **kwargs):
         v = self.valid.dataset
-        if isinstance(test_items, ImageSet): ds = TensorSet(test_items.images, test_items.targets, v.vocab, 1)
-        else: ds = TensorSet(v.x[list(test_items),0].numpy(), v.y[list(test_items)].numpy(), v.vocab, 1)
+        if isinstance(test_items, ImageSet):
+            ds = TensorSet(test_items.images, test_items.targets, v.vocab, 1)
+        else:
+            ds = TensorSet(v.x[list(test_items), 0].numpy(), v.y[list(test_items)].numpy(), v.vocab, 1)
         return self.valid.new(ds, shuffle=False, drop_last=False)
 
 # %% ../nbs/20_learner.ipynb #d4d1fc43
 class AugmentBatch(Transform):
     "A function on a float batch, applied in training only"
+
     split_idx, order = 0, 20
-    def __init__(self, f): super().__init__(); self.f = f
-    def encodes(self, x:TensorImageBW):
+
+    def __init__(self, f):
+        super().__init__()
+        self.f = f
+
+    def encodes(self, x: TensorImageBW):
         return TensorImageBW(self.f(x.as_subclass(torch.Tensor)))
 
+# %% ../nbs/20_learner.ipynb #cf08e3c7
 def image_stats(
-    s:ImageSet # usually the training set
-)->tuple: # mean, standard deviation of a pixel in [0, 1]
+    s: ImageSet,  # usually the training set
+) -> tuple:  # mean, standard deviation of a pixel in [0, 1]
     "Mean and standard deviation of all pixels"
-    x = s.images/np.float32(255) if len(s) < 5000 else s.images[::len(s)//5000]/np.float32(255)
+    x = s.images / np.float32(255) if len(s) < 5000 else s.images[:: len(s) // 5000] / np.float32(255)
     return float(x.mean()), float(x.std())
 
+# %% ../nbs/20_learner.ipynb #4b42ea06
 def make_dls(
-    train:ImageSet, # what to learn from
-    valid:ImageSet, # what to measure on
-    bs:int=64, # images in a batch
-    augment=None, # function from float [B, 1, H, W] in [0, 1] to the same; training only
-    stats:tuple|None=None, # mean and standard deviation to normalise with; default: of `train`
-    device=None, # default: CUDA where there is one
-    late:int=1 # as for `TensorDL`; training only
-)->TensorDataLoaders:
+    train: ImageSet,  # what to learn from
+    valid: ImageSet,  # what to measure on
+    bs: int = 64,  # images in a batch
+    augment=None,  # function from float [B, 1, H, W] in [0, 1] to the same; training only
+    stats: tuple | None = None,  # mean and standard deviation to normalise with; default: of `train`
+    device=None,  # default: CUDA where there is one
+    late: int = 1,  # as for `TensorDL`; training only
+) -> TensorDataLoaders:
     "fastai `DataLoaders` in memory: uint8 to float, augmentation, normalisation, per batch on the device"
     mean, std = stats or image_stats(train)
-    tfms = [IntToFloatTensor(), Normalize.from_stats([mean], [std], cuda=False)] + ([AugmentBatch(augment)] if augment else [])
-    sets = [TensorSet(s.images, s.targets, train.vocab, i) for i,s in enumerate((train, valid))]
+    tfms = [IntToFloatTensor(), Normalize.from_stats([mean], [std], cuda=False)] + (
+        [AugmentBatch(augment)] if augment else []
+    )
+    sets = [TensorSet(s.images, s.targets, train.vocab, i) for i, s in enumerate((train, valid))]
     train_dl = TensorDL(sets[0], bs=bs, late=late, shuffle=True, drop_last=len(train) >= bs, after_batch=tfms)
     valid_dl = TensorDL(sets[1], bs=max(bs, 256), after_batch=tfms)
     return TensorDataLoaders(train_dl, valid_dl, device=pick_device() if device is None else device)
 
 # %% ../nbs/20_learner.ipynb #78cf058e
 def pick_precision(
-    device # a torch device
-)->str: # 'bf16' or 'fp32'
+    device,  # a torch device
+) -> str:  # 'bf16' or 'fp32'
     "`bf16` where the hardware multiplies it fast"
-    if torch.device(device).type == 'cuda': return 'bf16' if torch.cuda.is_bf16_supported() else 'fp32'
+    if torch.device(device).type == 'cuda':
+        return 'bf16' if torch.cuda.is_bf16_supported() else 'fp32'
     return 'bf16' if torch.cpu._is_avx512_bf16_supported() else 'fp32'
 
+# %% ../nbs/20_learner.ipynb #8ef80f27
 @contextmanager
 def autocast(
-    device, # a torch device
-    precision:str='auto' # 'bf16', 'fp32' or 'auto'
+    device,  # a torch device
+    precision: str = 'auto',  # 'bf16', 'fp32' or 'auto'
 ):
     "bfloat16 autocast on `device`, or nothing for fp32"
-    if precision == 'auto': precision = pick_precision(device)
-    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == 'bf16'): yield
+    if precision == 'auto':
+        precision = pick_precision(device)
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == 'bf16'):
+        yield
 
+# %% ../nbs/20_learner.ipynb #692875a2
 class Precision(Callback):
     "Channels-last plain tensors in, autocast around the model, float32 out"
+
     order = 10
-    def __init__(self,
-        precision:str='auto', # 'bf16', 'fp32' or 'auto'
-        memory:torch.memory_format=torch.channels_last # of the batch
-    ): self.precision, self.memory = precision, memory
+
+    def __init__(
+        self,
+        precision: str = 'auto',  # 'bf16', 'fp32' or 'auto'
+        memory: torch.memory_format = torch.channels_last,  # of the batch
+    ):
+        self.precision, self.memory = precision, memory
 
     def before_batch(self):
         plain = lambda t: t.as_subclass(torch.Tensor)
         self.learn.xb = tuple(plain(x).contiguous(memory_format=self.memory) for x in self.xb)
         self.learn.yb = tuple(map(plain, self.yb))
         ctx = autocast(self.xb[0].device, self.precision)
-        def leave(*_): # also when the model raises, or the user interrupts it
+
+        def leave(*_):  # also when the model raises, or the user interrupts it
             ctx.__exit__(None, None, None)
             handle.remove()
             enter.remove()
+
         enter = self.model.register_forward_pre_hook(lambda *_: ctx.__enter__() and None)
         handle = self.model.register_forward_hook(leave, always_call=True)
 
-    def after_pred(self): self.learn.pred = self.pred.float()
+    def after_pred(self):
+        self.learn.pred = self.pred.float()
 
 # %% ../nbs/20_learner.ipynb #0b78a894
 class History(Callback):
     "Rows per epoch, a finer validation curve, and a clock that counts training only"
-    order, _stateattrs = 60, ('epochs','curve','seconds','images') # after the Recorder; what `Resume` keeps
-    def __init__(self,
-        every:int=0, # measure validation accuracy each so many batches; 0: only at the end of an epoch
-        title:str='' # shown with each epoch's line on standard error; empty: say nothing
+
+    order, _stateattrs = 60, ('epochs', 'curve', 'seconds', 'images')  # after the Recorder; what `Resume` keeps
+
+    def __init__(
+        self,
+        every: int = 0,  # measure validation accuracy each so many batches; 0: only at the end of an epoch
+        title: str = '',  # shown with each epoch's line on standard error; empty: say nothing
     ):
         self.every, self.title = every, title
-        self.epochs, self.curve, self.seconds, self.images = [], [], 0., 0 # `fine_tune` is two fits, and one history
+        self.epochs, self.curve, self.seconds, self.images = [], [], 0.0, 0  # `fine_tune` is two fits, and one history
 
-    def before_train(self): self.start = time.perf_counter()
-    def after_train(self): self.seconds += time.perf_counter()-self.start
+    def before_train(self):
+        self.start = time.perf_counter()
+
+    def after_train(self):
+        self.seconds += time.perf_counter() - self.start
 
     def after_backward(self):
-        if not self.every or (self.train_iter+1) % self.every: return
+        if not self.every or (self.train_iter + 1) % self.every:
+            return
         self.grad_norm = float(nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None]))
 
     def after_batch(self):
-        if not self.training: return
+        if not self.training:
+            return
         self.images += len(self.yb[0])
-        self.after_train(); self.before_train() # so that a state saved now knows all the seconds
-        if not self.every or self.train_iter % self.every: return
-        acc = plain_accuracy(self.model, self.dls.valid, self.learn.precision.precision if hasattr(self.learn, 'precision') else 'auto')
-        self.curve.append(dict(batch=self.train_iter, images=self.images, seconds=round(self.seconds,2), accuracy=acc, loss=round(self.loss.item(), 5), grad_norm=round(self.grad_norm, 5)))
+        self.after_train()
+        self.before_train()  # so that a state saved now knows all the seconds
+        if not self.every or self.train_iter % self.every:
+            return
+        acc = plain_accuracy(
+            self.model, self.dls.valid, self.learn.precision.precision if hasattr(self.learn, 'precision') else 'auto'
+        )
+        self.curve.append(
+            dict(
+                batch=self.train_iter,
+                images=self.images,
+                seconds=round(self.seconds, 2),
+                accuracy=acc,
+                loss=round(self.loss.item(), 5),
+                grad_norm=round(self.grad_norm, 5),
+            )
+        )
         self.model.train()
         self.before_train()
 
     def after_epoch(self):
-        if len(self.recorder.log) < len(self.recorder.metric_names): return # an epoch that `Resume` skips
-        row = dict(zip(self.recorder.metric_names[1:-1], (round(float(v),5) for v in self.recorder.log[1:])))
-        row = dict(epoch=len(self.epochs)+1, **row, lr=float(self.opt.hypers[-1]['lr']), seconds=round(self.seconds,2))
+        if len(self.recorder.log) < len(self.recorder.metric_names):
+            return  # an epoch that `Resume` skips
+        row = dict(zip(self.recorder.metric_names[1:-1], (round(float(v), 5) for v in self.recorder.log[1:])))
+        row = dict(
+            epoch=len(self.epochs) + 1, **row, lr=float(self.opt.hypers[-1]['lr']), seconds=round(self.seconds, 2)
+        )
         self.epochs.append(row)
-        if self.title: say(f"{self.title}: epoch {row['epoch']}/{self.n_epoch}", *(f'{k} {v:.4f}' for k,v in row.items() if k not in ('epoch','lr','seconds')), f'{self.seconds:.0f}s')
+        if self.title:
+            say(
+                f'{self.title}: epoch {row["epoch"]}/{self.n_epoch}',
+                *(f'{k} {v:.4f}' for k, v in row.items() if k not in ('epoch', 'lr', 'seconds')),
+                f'{self.seconds:.0f}s',
+            )
 
+# %% ../nbs/20_learner.ipynb #8978bab8
 @torch.no_grad()
 def plain_accuracy(
-    model:nn.Module,
-    dl, # a `TensorDL`
-    precision:str='auto' # as for `autocast`
-)->float:
+    model: nn.Module,
+    dl,  # a `TensorDL`
+    precision: str = 'auto',  # as for `autocast`
+) -> float:
     "Accuracy over `dl`, without the learner"
     model.eval()
     right = n = 0
     for x, y in dl:
         x, y = x.as_subclass(torch.Tensor), y.as_subclass(torch.Tensor)
-        with autocast(x.device, precision): pred = model(x.contiguous(memory_format=torch.channels_last)).argmax(1)
+        with autocast(x.device, precision):
+            pred = model(x.contiguous(memory_format=torch.channels_last)).argmax(1)
         right, n = right + (pred == y).sum().item(), n + len(y)
-    return right/n
+    return right / n
 
 # %% ../nbs/20_learner.ipynb #a3c19300
 class Average(Callback):
     "Exponential moving average of weights and batch statistics, in `.averaged` after training"
-    order, run_valid, _stateattrs = 61, False, ('kept',)
-    def __init__(self,
-        decay:float=.99 # share that stays at each step
-    ): self.decay = decay
 
-    def before_fit(self): self.smoothed = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.decay), use_buffers=True)
-    def after_batch(self): self.smoothed.update_parameters(self.model)
+    order, run_valid, _stateattrs = 61, False, ('kept',)
+
+    def __init__(
+        self,
+        decay: float = 0.99,  # share that stays at each step
+    ):
+        self.decay = decay
+
+    def before_fit(self):
+        self.smoothed = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.decay), use_buffers=True)
+
+    def after_batch(self):
+        self.smoothed.update_parameters(self.model)
+
     averaged = property(lambda self: self.smoothed.module)
     kept = property(lambda self: self.smoothed.state_dict(), lambda self, state: self.smoothed.load_state_dict(state))
 
 # %% ../nbs/20_learner.ipynb #e5299555
 class Distill(Callback):
     "Learn from the mean answer of other networks to the same batch"
+
     run_valid = False
-    def __init__(self,
-        teachers, # networks in evaluation mode, on the device of the batches
-        weight:float=.7, # of the teachers; the labels have the rest
-        temperature:float=2. # divides all logits
-    ): self.teachers, self.weight, self.temperature = teachers, weight, temperature
+
+    def __init__(
+        self,
+        teachers,  # networks in evaluation mode, on the device of the batches
+        weight: float = 0.7,  # of the teachers; the labels have the rest
+        temperature: float = 2.0,  # divides all logits
+    ):
+        self.teachers, self.weight, self.temperature = teachers, weight, temperature
 
     def after_loss(self):
         T, x = self.temperature, self.xb[0]
-        with torch.no_grad(), autocast(x.device): answers = torch.stack([(t(x).float()/T).softmax(1) for t in self.teachers]).mean(0)
-        soft = F.kl_div((self.pred/T).log_softmax(1), answers, reduction='batchmean') * T**2
-        self.learn.loss_grad = (1-self.weight)*self.loss_grad + self.weight*soft
+        with torch.no_grad(), autocast(x.device):
+            answers = torch.stack([(t(x).float() / T).softmax(1) for t in self.teachers]).mean(0)
+        soft = F.kl_div((self.pred / T).log_softmax(1), answers, reduction='batchmean') * T**2
+        self.learn.loss_grad = (1 - self.weight) * self.loss_grad + self.weight * soft
         self.learn.loss = self.loss_grad.clone()
 
 # %% ../nbs/20_learner.ipynb #73a9722c
 def _no_momentum(make):
     "An optimizer without momentum, whose parameter groups hold a number of that name for the one-cycle schedule to move"
+
     def made(params, **kwargs):
         opt = make(params, **kwargs)
-        for group in opt.param_groups: group['mom'] = 0.
+        for group in opt.param_groups:
+            group['mom'] = 0.0
         return opt
+
     return made
 
-OPTIMIZERS = dict(adamw=partial(torch.optim.AdamW, fused=True), adam=partial(torch.optim.Adam, fused=True), sgd=partial(torch.optim.SGD, momentum=.9), rmsprop=partial(torch.optim.RMSprop, momentum=.9),
-                  adagrad=_no_momentum(torch.optim.Adagrad), adadelta=_no_momentum(torch.optim.Adadelta))
+# %% ../nbs/20_learner.ipynb #dae25b43
+OPTIMIZERS = dict(
+    adamw=partial(torch.optim.AdamW, fused=True),
+    adam=partial(torch.optim.Adam, fused=True),
+    sgd=partial(torch.optim.SGD, momentum=0.9),
+    rmsprop=partial(torch.optim.RMSprop, momentum=0.9),
+    adagrad=_no_momentum(torch.optim.Adagrad),
+    adadelta=_no_momentum(torch.optim.Adadelta),
+)
 
+# %% ../nbs/20_learner.ipynb #af1a97f1
 def optimizer(
-    name:str, # a key of `OPTIMIZERS`
-    **kwargs # its other arguments, as PyTorch calls them
-): # what fastai's `Learner` takes as `opt_func`
+    name: str,  # a key of `OPTIMIZERS`
+    **kwargs,  # its other arguments, as PyTorch calls them
+):  # what fastai's `Learner` takes as `opt_func`
     "One of PyTorch's optimizers; raises `InputError` for a name that is not there"
-    if name not in OPTIMIZERS: raise InputError(f"optimizer '{name}' is not known; choose one of {', '.join(OPTIMIZERS)}")
+    if name not in OPTIMIZERS:
+        raise InputError(f"optimizer '{name}' is not known; choose one of {', '.join(OPTIMIZERS)}")
     return partial(OptimWrapper, opt=partial(OPTIMIZERS[name], **kwargs))
+
 
 adamw = optimizer('adamw')
 
+# %% ../nbs/20_learner.ipynb #f7d082ff
 def make_learner(
-    dls:DataLoaders,
-    model:nn.Module|str='compact', # a network, or its name in the registry
-    loss=None, # default: cross entropy; anything that takes logits [N, C] and targets [N]
-    precision:str='auto', # 'bf16', 'fp32' or 'auto'
-    metrics=accuracy, # fastai metrics
-    cbs=None, # more callbacks
-    opt_func=adamw, # a fastai optimizer function
-    wd:float=.05, # weight decay, decoupled
-    memory:torch.memory_format=torch.channels_last, # of weights and batches
-    **kwargs # for the model, when it is given by name
-)->Learner:
+    dls: DataLoaders,
+    model: nn.Module | str = 'compact',  # a network, or its name in the registry
+    loss=None,  # default: cross entropy; anything that takes logits [N, C] and targets [N]
+    precision: str = 'auto',  # 'bf16', 'fp32' or 'auto'
+    metrics=accuracy,  # fastai metrics
+    cbs=None,  # more callbacks
+    opt_func=adamw,  # a fastai optimizer function
+    wd: float = 0.05,  # weight decay, decoupled
+    memory: torch.memory_format = torch.channels_last,  # of weights and batches
+    **kwargs,  # for the model, when it is given by name
+) -> Learner:
     "A fastai `Learner` for in-memory images, with our precision and without a progress bar"
-    if isinstance(model, str): model = create_model(model, len(dls.vocab), size=tuple(dls.train.dataset.x.shape[-2:]), **kwargs)
-    learn = Learner(dls, model.to(memory_format=memory), loss_func=loss or CrossEntropyLossFlat(), opt_func=opt_func, splitter=splitter,
-                    metrics=metrics, wd=wd, cbs=[Precision(precision, memory), *(cbs or [])], model_dir=home()/'data'/'cache'/'learner')
+    if isinstance(model, str):
+        model = create_model(model, len(dls.vocab), size=tuple(dls.train.dataset.x.shape[-2:]), **kwargs)
+    learn = Learner(
+        dls,
+        model.to(memory_format=memory),
+        loss_func=loss or CrossEntropyLossFlat(),
+        opt_func=opt_func,
+        splitter=splitter,
+        metrics=metrics,
+        wd=wd,
+        cbs=[Precision(precision, memory), *(cbs or [])],
+        model_dir=home() / 'data' / 'cache' / 'learner',
+    )
     return learn.remove_cb(ProgressCallback)
 
 # %% ../nbs/20_learner.ipynb #e944a9c3
 def fit(
-    learn:Learner,
-    epochs:int,
-    lr:float=5e-3, # the peak of the one-cycle schedule
-    title:str='', # shown with each epoch's line; empty: silent
-    every:int=0, # batches between points of the finer curve; 0: none
-    cbs=None, # callbacks for this fit only
-    schedule:str='fit_one_cycle', # or 'fit_flat_cos'; 'frozen': one cycle of the head alone; 'fine_tune': the head for an epoch, then all, the body at a hundredth of the rate (fastai)
-    state:Path|str|None=None # a folder that keeps the state of this training, so that a killed run goes on; whoever names it deletes it
-)->History: # `.epochs`, `.curve`, `.seconds`
+    learn: Learner,
+    epochs: int,
+    lr: float = 5e-3,  # the peak of the one-cycle schedule
+    title: str = '',  # shown with each epoch's line; empty: silent
+    every: int = 0,  # batches between points of the finer curve; 0: none
+    cbs=None,  # callbacks for this fit only
+    schedule: str = 'fit_one_cycle',  # or 'fit_flat_cos'; 'frozen': one cycle of the head alone; 'fine_tune': the head for an epoch, then all, the body at a hundredth of the rate (fastai)
+    state: Path
+    | str
+    | None = None,  # a folder that keeps the state of this training, so that a killed run goes on; whoever names it deletes it
+) -> History:  # `.epochs`, `.curve`, `.seconds`
     "Train, and return what happened; the last epoch counts"
     history = History(every, title)
-    resume = [Resume(state)] if state and schedule != 'fine_tune' else [] # a state belongs to one fit
-    if schedule == 'frozen': learn.freeze()
-    with learn.no_logging(): getattr(learn, dict(frozen='fit_one_cycle').get(schedule, schedule))(epochs, lr, cbs=[history, *(cbs or []), *resume])
+    resume = [Resume(state)] if state and schedule != 'fine_tune' else []  # a state belongs to one fit
+    if schedule == 'frozen':
+        learn.freeze()
+    with learn.no_logging():
+        getattr(learn, dict(frozen='fit_one_cycle').get(schedule, schedule))(
+            epochs, lr, cbs=[history, *(cbs or []), *resume]
+        )
     return history
 
 # %% ../nbs/20_learner.ipynb #8bf023fa
@@ -315,39 +429,68 @@ def _apart(config, train, seed):
     "A head from random numbers of its own, and without a trace in those that follow: from `seed` it would be the one that a body which began with this seed grew up with"
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed + 10_000)
-        return create_model(config['model'], len(train.vocab), size=train.images.shape[1:], **config.get('model_args', {}))[1]
+        return create_model(
+            config['model'], len(train.vocab), size=train.images.shape[1:], **config.get('model_args', {})
+        )[1]
 
+# %% ../nbs/20_learner.ipynb #b3e48eba
 def build_learner(
-    config:dict, # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `opt_args`, `precision`, `memory` (a name of PyTorch's), `smoothing`, `mixup`, `cutmix`, `ema`, `late`
-    train:ImageSet,
-    valid:ImageSet,
-    seed:int=0, # of initial weights, batches and augmentation
-    body:nn.Module|None=None, # a network whose body is copied; the head stays new
-    loss=None, # default: cross entropy with `smoothing`
-    metrics=accuracy, # fastai metrics
-    device=None, # default: CUDA where there is one
-    teachers=(), # networks for `Distill`, which `config['distill']` gives the other arguments of
-    cbs=() # more callbacks
-)->Learner:
+    config: dict,  # `model`, `bs`, `wd`, `augment`; optional `model_args`, `opt`, `opt_args`, `precision`, `memory` (a name of PyTorch's), `smoothing`, `mixup`, `cutmix`, `ema`, `late`
+    train: ImageSet,
+    valid: ImageSet,
+    seed: int = 0,  # of initial weights, batches and augmentation
+    body: nn.Module | None = None,  # a network whose body is copied; the head stays new
+    loss=None,  # default: cross entropy with `smoothing`
+    metrics=accuracy,  # fastai metrics
+    device=None,  # default: CUDA where there is one
+    teachers=(),  # networks for `Distill`, which `config['distill']` gives the other arguments of
+    cbs=(),  # more callbacks
+) -> Learner:
     "The learner that `config` describes"
     seed_everything(seed)
     model = create_model(config['model'], len(train.vocab), size=train.images.shape[1:], **config.get('model_args', {}))
     if body is not None:
         load_body(model, body)
         model[1].load_state_dict(_apart(config, train, seed).state_dict())
-    dls = make_dls(train, valid, config['bs'], Augment(**config['augment']) if config['augment'] else None, device=device, late=config.get('late', 1))
-    cbs = [*cbs] + [cb(config[k]) for k,cb in dict(mixup=MixUp, cutmix=CutMix, ema=Average).items() if config.get(k)]
-    if teachers: cbs.append(Distill([t.to(dls.device).eval() for t in teachers], **config.get('distill', {})))
-    return make_learner(dls, model, loss or CrossEntropyLossFlat(label_smoothing=config.get('smoothing', 0.)), config.get('precision', 'auto'), metrics=metrics, wd=config['wd'], memory=getattr(torch, config.get('memory', 'channels_last')), cbs=cbs,
-                        opt_func=optimizer(config.get('opt', 'adamw'), **config.get('opt_args', {})))
+    dls = make_dls(
+        train,
+        valid,
+        config['bs'],
+        Augment(**config['augment']) if config['augment'] else None,
+        device=device,
+        late=config.get('late', 1),
+    )
+    cbs = [*cbs] + [cb(config[k]) for k, cb in dict(mixup=MixUp, cutmix=CutMix, ema=Average).items() if config.get(k)]
+    if teachers:
+        cbs.append(Distill([t.to(dls.device).eval() for t in teachers], **config.get('distill', {})))
+    return make_learner(
+        dls,
+        model,
+        loss or CrossEntropyLossFlat(label_smoothing=config.get('smoothing', 0.0)),
+        config.get('precision', 'auto'),
+        metrics=metrics,
+        wd=config['wd'],
+        memory=getattr(torch, config.get('memory', 'channels_last')),
+        cbs=cbs,
+        opt_func=optimizer(config.get('opt', 'adamw'), **config.get('opt_args', {})),
+    )
 
+# %% ../nbs/20_learner.ipynb #4ada4384
 def train_learner(
-    config:dict, # as for `build_learner`, and `epochs`, `lr`; optional `every`, `schedule`
-    *args, # as `build_learner`
-    title:str='', # shown with each epoch's line; empty: silent
-    state:Path|str|None=None, # as for `fit`
-    **kwargs # as `build_learner`
-)->tuple: # `Learner`, `History`
+    config: dict,  # as for `build_learner`, and `epochs`, `lr`; optional `every`, `schedule`
+    *args,  # as `build_learner`
+    title: str = '',  # shown with each epoch's line; empty: silent
+    state: Path | str | None = None,  # as for `fit`
+    **kwargs,  # as `build_learner`
+) -> tuple:  # `Learner`, `History`
     "Build, then fit"
     learn = build_learner(config, *args, **kwargs)
-    return learn, fit(learn, config['epochs'], config['lr'], title, config.get('every', 0), schedule=config.get('schedule', 'fit_one_cycle'), state=state)
+    return learn, fit(
+        learn,
+        config['epochs'],
+        config['lr'],
+        title,
+        config.get('every', 0),
+        schedule=config.get('schedule', 'fit_one_cycle'),
+        state=state,
+    )

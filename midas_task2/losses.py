@@ -18,38 +18,43 @@ from .core import InputError
 # %% ../nbs/12_losses.ipynb #1d8035d2
 def _checked(logits, given):
     "Float32 logits [N, C] and int64 labels [N]"
-    if logits.ndim!=2 or logits.shape[1]<2 or given.shape!=logits.shape[:1]:
-        raise InputError(f'loss: got logits {tuple(logits.shape)} and labels {tuple(given.shape)}; give [N, C], C of 2 or more, and [N]')
+    if logits.ndim != 2 or logits.shape[1] < 2 or given.shape != logits.shape[:1]:
+        raise InputError(
+            f'loss: got logits {tuple(logits.shape)} and labels {tuple(given.shape)}; give [N, C], C of 2 or more, and [N]'
+        )
     return logits.float(), given.long()
+
 
 def _reduce(x, reduction):
     "`x` [N] as `reduction` says: 'mean', 'sum' or 'none'"
-    if reduction not in ('mean','sum','none'): raise InputError(f"reduction '{reduction}' is unknown; choose mean, sum or none")
-    return x if reduction=='none' else getattr(x, reduction)()
+    if reduction not in ('mean', 'sum', 'none'):
+        raise InputError(f"reduction '{reduction}' is unknown; choose mean, sum or none")
+    return x if reduction == 'none' else getattr(x, reduction)()
 
 # %% ../nbs/12_losses.ipynb #8bb12794
 def ce_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N], taken as the true class
-    reduction:str='mean' # 'mean', 'sum' or 'none'
-)->Tensor: # a scalar, or [N] for 'none'
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N], taken as the true class
+    reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+) -> Tensor:  # a scalar, or [N] for 'none'
     "Cross entropy, `-log p[given]`"
     return F.cross_entropy(*_checked(logits, given), reduction=reduction)
 
 # %% ../nbs/12_losses.ipynb #5245268e
 def log_others(
-    logits:Tensor, # [N, C]
-    given:Tensor # int64 [N]
-)->Tensor: # float32 [N]
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N]
+) -> Tensor:  # float32 [N]
     "`log(1 - p[given])`, exact also where `p[given]` rounds to 1"
     logits, given = _checked(logits, given)
-    return logits.log_softmax(1).scatter(1, given[:,None], -math.inf).logsumexp(1)
+    return logits.log_softmax(1).scatter(1, given[:, None], -math.inf).logsumexp(1)
 
+# %% ../nbs/12_losses.ipynb #5f4d8782
 def scl_nl_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N], a class each image is not
-    reduction:str='mean' # 'mean', 'sum' or 'none'
-)->Tensor: # a scalar, or [N] for 'none'
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N], a class each image is not
+    reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+) -> Tensor:  # a scalar, or [N] for 'none'
     "SCL-NL, `-log(1 - p[given])` (Chou et al. 2020)"
     return _reduce(-log_others(logits, given), reduction)
 
@@ -57,39 +62,50 @@ def scl_nl_loss(
 def _p_given(logits, given):
     "Probability of the given class, float32 [N]"
     logits, given = _checked(logits, given)
-    return logits.softmax(1).gather(1, given[:,None]).squeeze(1)
+    return logits.softmax(1).gather(1, given[:, None]).squeeze(1)
+
 
 def scl_exp_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N], a class each image is not
-    reduction:str='mean' # 'mean', 'sum' or 'none'
-)->Tensor: # a scalar, or [N] for 'none'
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N], a class each image is not
+    reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+) -> Tensor:  # a scalar, or [N] for 'none'
     "SCL-EXP, `exp(p[given])` (Chou et al. 2020)"
     return _reduce(_p_given(logits, given).exp(), reduction)
 
 # %% ../nbs/12_losses.ipynb #1f97dd9a
 def uniform_complementary(
-    n_classes:int # C
-)->Tensor: # float32 [C, C]; rows are true classes
+    n_classes: int,  # C
+) -> Tensor:  # float32 [C, C]; rows are true classes
     "The transition matrix of labels drawn evenly from the wrong classes; raises `InputError` for fewer than two"
-    if n_classes < 2: raise InputError(f'{n_classes} classes: there is no wrong one; give two or more')
-    return (1-torch.eye(n_classes))/(n_classes-1)
+    if n_classes < 2:
+        raise InputError(f'{n_classes} classes: there is no wrong one; give two or more')
+    return (1 - torch.eye(n_classes)) / (n_classes - 1)
 
+# %% ../nbs/12_losses.ipynb #71c3d457
 def check_transition(
-    T # [C, C], tensor or array: `T[j, k]` = P(given k | true j)
-)->Tensor: # float32 [C, C], on the CPU
+    T,  # [C, C], tensor or array: `T[j, k]` = P(given k | true j)
+) -> Tensor:  # float32 [C, C], on the CPU
     "`T` as a tensor; raises `InputError` unless it is square, its rows sum to 1 and each label can occur"
     T = torch.as_tensor(T, dtype=torch.float32, device='cpu')
-    if T.ndim!=2 or T.shape[0]!=T.shape[1]: raise InputError(f'transition matrix: got shape {tuple(T.shape)}; give [C, C]')
-    if not (T.min()>=0 and (T.sum(1)-1).abs().max()<1e-3):
-        raise InputError('transition matrix: rows (true classes) must be probabilities that sum to 1; divide each row of counts by its sum')
-    if (T.sum(0)==0).any(): raise InputError('transition matrix: a column is all 0, so that label could never be given; put a small number there')
+    if T.ndim != 2 or T.shape[0] != T.shape[1]:
+        raise InputError(f'transition matrix: got shape {tuple(T.shape)}; give [C, C]')
+    if not (T.min() >= 0 and (T.sum(1) - 1).abs().max() < 1e-3):
+        raise InputError(
+            'transition matrix: rows (true classes) must be probabilities that sum to 1; divide each row of counts by its sum'
+        )
+    if (T.sum(0) == 0).any():
+        raise InputError(
+            'transition matrix: a column is all 0, so that label could never be given; put a small number there'
+        )
     return T
 
+# %% ../nbs/12_losses.ipynb #7a72e912
 def _fitting(T, C):
     "`T`, checked also for its number of classes"
     T = check_transition(T)
-    if len(T)!=C: raise InputError(f'transition matrix: it has {len(T)} classes and the network {C}; give one of [{C}, {C}]')
+    if len(T) != C:
+        raise InputError(f'transition matrix: it has {len(T)} classes and the network {C}; give one of [{C}, {C}]')
     return T
 
 # %% ../nbs/12_losses.ipynb #9ae52c17
@@ -98,36 +114,37 @@ def _log_joint(logits, given, T):
     logits, given = _checked(logits, given)
     C = logits.shape[1]
     T = uniform_complementary(C) if T is None else _fitting(T, C)
-    return logits.log_softmax(1) + T.log().to(logits.device).T[given] # log 0 = -inf: that class is not possible
+    return logits.log_softmax(1) + T.log().to(logits.device).T[given]  # log 0 = -inf: that class is not possible
 
+# %% ../nbs/12_losses.ipynb #c75ae306
 def forward_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N]
-    T=None, # [C, C], `T[j, k]` = P(given k | true j); default: `uniform_complementary(C)`
-    reduction:str='mean' # 'mean', 'sum' or 'none'
-)->Tensor: # a scalar, or [N] for 'none'
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N]
+    T=None,  # [C, C], `T[j, k]` = P(given k | true j); default: `uniform_complementary(C)`
+    reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+) -> Tensor:  # a scalar, or [N] for 'none'
     "Forward correction, `-log (p @ T)[given]` (Yu et al. 2018)"
     return _reduce(-_log_joint(logits, given, T).logsumexp(1), reduction)
 
 # %% ../nbs/12_losses.ipynb #8198d0a4
 def posterior(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N]
-    T=None # as for `forward_loss`
-)->Tensor: # float32 [N, C], rows sum to 1
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N]
+    T=None,  # as for `forward_loss`
+) -> Tensor:  # float32 [N, C], rows sum to 1
     "Chances of the true classes by image and label together, `p[j] T[j, given] / (p @ T)[given]`"
     return _log_joint(logits, given, T).softmax(1)
 
 # %% ../nbs/12_losses.ipynb #d6891463
 def pc_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N], a class each image is not
-    reduction:str='mean' # 'mean', 'sum' or 'none'
-)->Tensor: # a scalar, or [N] for 'none'
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N], a class each image is not
+    reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+) -> Tensor:  # a scalar, or [N] for 'none'
     "Pairwise comparison, the sum over other classes of `sigmoid(logit[given] - logit[other])` (Ishida et al. 2017)"
     logits, given = _checked(logits, given)
-    apart = (logits.gather(1, given[:,None]) - logits).sigmoid()
-    return _reduce(apart.sum(1) - .5, reduction) # the given class against itself counts one half
+    apart = (logits.gather(1, given[:, None]) - logits).sigmoid()
+    return _reduce(apart.sum(1) - 0.5, reduction)  # the given class against itself counts one half
 
 # %% ../nbs/12_losses.ipynb #bb4f6888
 def _risk_terms(logits, given, T):
@@ -137,147 +154,185 @@ def _risk_terms(logits, given, T):
     inverse = torch.linalg.inv((uniform_complementary(C) if T is None else _fitting(T, C)).double()).float()
     return inverse.to(logits.device)[given] * -logits.log_softmax(1)
 
+# %% ../nbs/12_losses.ipynb #10d474e0
 def ure_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N]
-    T=None, # [C, C] with an inverse, `T[j, k]` = P(given k | true j); default: `uniform_complementary(C)`
-    reduction:str='mean' # 'mean', 'sum' or 'none'
-)->Tensor: # a scalar, or [N] for 'none'; may be negative
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N]
+    T=None,  # [C, C] with an inverse, `T[j, k]` = P(given k | true j); default: `uniform_complementary(C)`
+    reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+) -> Tensor:  # a scalar, or [N] for 'none'; may be negative
     "Unbiased risk estimate, `(T⁻¹ ℓ)[given]` with cross entropy for ℓ (Ishida et al. 2019)"
     return _reduce(_risk_terms(logits, given, T).sum(1), reduction)
 
 # %% ../nbs/12_losses.ipynb #04269c93
 def _by_class(logits, given, T, prior, reduction):
     "[C]: the risk's parts by class; within a batch the images of each label are averaged"
-    if reduction not in ('mean','sum'): raise InputError(f"loss: the risk is corrected over a whole batch, so it has no value per image; choose mean or sum, not '{reduction}'")
+    if reduction not in ('mean', 'sum'):
+        raise InputError(
+            f"loss: the risk is corrected over a whole batch, so it has no value per image; choose mean or sum, not '{reduction}'"
+        )
     terms = _risk_terms(logits, given, T)
     N, C = terms.shape
-    prior = torch.full([C], 1/C) if prior is None else torch.as_tensor(prior).float()
-    if prior.shape != (C,) or not (prior >= 0).all() or abs(float(prior.sum()) - 1) > 1e-3: raise InputError(f'loss: the prior needs {C} shares, none below zero, that sum to 1')
+    prior = torch.full([C], 1 / C) if prior is None else torch.as_tensor(prior).float()
+    if prior.shape != (C,) or not (prior >= 0).all() or abs(float(prior.sum()) - 1) > 1e-3:
+        raise InputError(f'loss: the prior needs {C} shares, none below zero, that sum to 1')
     given = given.long()
     weight = prior.to(terms.device)[given] / given.bincount(minlength=C)[given]
-    return (weight[:,None]*terms).sum(0) * (N if reduction == 'sum' else 1)
+    return (weight[:, None] * terms).sum(0) * (N if reduction == 'sum' else 1)
 
+# %% ../nbs/12_losses.ipynb #6ced42e7
 def nn_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N]
-    T=None, # as for `ure_loss`
-    prior=None, # [C], P(given) at large; default: even
-    reduction:str='mean' # 'mean' or 'sum'
-)->Tensor: # a scalar
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N]
+    T=None,  # as for `ure_loss`
+    prior=None,  # [C], P(given) at large; default: even
+    reduction: str = 'mean',  # 'mean' or 'sum'
+) -> Tensor:  # a scalar
     "Non-negative risk: the parts of the risk by class, none below zero (Ishida et al. 2019)"
     return _by_class(logits, given, T, prior, reduction).clamp(min=0).sum()
 
+# %% ../nbs/12_losses.ipynb #18a906b4
 def ga_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N]
-    T=None, # as for `ure_loss`
-    prior=None, # as for `nn_loss`
-    reduction:str='mean' # 'mean' or 'sum'
-)->Tensor: # a scalar
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N]
+    T=None,  # as for `ure_loss`
+    prior=None,  # as for `nn_loss`
+    reduction: str = 'mean',  # 'mean' or 'sum'
+) -> Tensor:  # a scalar
     "Gradient ascent: the parts of the risk by class, but where any is negative only those count, and with the opposite sign (Ishida et al. 2019, algorithm 1)"
     parts = _by_class(logits, given, T, prior, reduction)
-    return -parts.clamp(max=0).sum() if (parts<0).any() else parts.sum()
+    return -parts.clamp(max=0).sum() if (parts < 0).any() else parts.sum()
 
 # %% ../nbs/12_losses.ipynb #17d1a672
 def exp_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N], a class each image is not
-    reduction:str='mean' # 'mean', 'sum' or 'none'
-)->Tensor: # a scalar, or [N] for 'none'
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N], a class each image is not
+    reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+) -> Tensor:  # a scalar, or [N] for 'none'
     "EXP, `exp(-(1 - p[given]))` (Feng et al. 2020)"
     return _reduce((_p_given(logits, given) - 1).exp(), reduction)
 
-log_loss = scl_nl_loss # LOG, `-log(1 - p[given])` (Feng et al. 2020): with one label for each image the same formula
+
+log_loss = scl_nl_loss  # LOG, `-log(1 - p[given])` (Feng et al. 2020): with one label for each image the same formula
 
 # %% ../nbs/12_losses.ipynb #adfbf0b3
 def _log_complement(logits, given):
     "Log of softmax(1 - p) at the given class, and p[given]; each [N]"
     logits, given = _checked(logits, given)
     p = logits.softmax(1)
-    return (1-p).log_softmax(1).gather(1, given[:,None]).squeeze(1), p.gather(1, given[:,None]).squeeze(1)
+    return (1 - p).log_softmax(1).gather(1, given[:, None]).squeeze(1), p.gather(1, given[:, None]).squeeze(1)
+
 
 def dm_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N], a class each image is not
-    reduction:str='mean' # 'mean', 'sum' or 'none'
-)->Tensor: # a scalar, or [N] for 'none'
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N], a class each image is not
+    reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+) -> Tensor:  # a scalar, or [N] for 'none'
     "Discriminative model, `-log softmax(1 - p)[given]` (Gao & Zhang 2021)"
     return _reduce(-_log_complement(logits, given)[0], reduction)
 
+# %% ../nbs/12_losses.ipynb #79aee15f
 def l_w_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N], a class each image is not
-    reduction:str='mean' # 'mean', 'sum' or 'none'
-)->Tensor: # a scalar, or [N] for 'none'
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N], a class each image is not
+    reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+) -> Tensor:  # a scalar, or [N] for 'none'
     "L-W, `-(1 + (1 - p[given])/(C-1)) log softmax(1 - p)[given]` (Gao & Zhang 2021)"
     log_q, p = _log_complement(logits, given)
-    return _reduce(-(1 + (1-p)/(logits.shape[1]-1)) * log_q, reduction)
+    return _reduce(-(1 + (1 - p) / (logits.shape[1] - 1)) * log_q, reduction)
 
 # %% ../nbs/12_losses.ipynb #006cb71a
 def op_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N], a class each image is not
-    reduction:str='mean' # 'mean', 'sum' or 'none'
-)->Tensor: # a scalar, or [N] for 'none'
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N], a class each image is not
+    reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+) -> Tensor:  # a scalar, or [N] for 'none'
     "Order-preserving, `-log softmax(-logits)[given]` (Liu et al. 2023)"
     logits, given = _checked(logits, given)
     return F.cross_entropy(-logits, given, reduction=reduction)
 
+# %% ../nbs/12_losses.ipynb #5a2eb04d
 def op_w_loss(
-    logits:Tensor, # [N, C]
-    given:Tensor, # int64 [N], a class each image is not
-    reduction:str='mean' # 'mean', 'sum' or 'none'
-)->Tensor: # a scalar, or [N] for 'none'
+    logits: Tensor,  # [N, C]
+    given: Tensor,  # int64 [N], a class each image is not
+    reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+) -> Tensor:  # a scalar, or [N] for 'none'
     "Weighted order-preserving, `op_loss` times `p[given] · softmax(1/softmax(-logits))[given]` (Liu et al. 2023)"
     logits, given = _checked(logits, given)
-    far = (-(-logits).log_softmax(1)).clamp(max=60).exp() # 1/softmax(-logits); beyond e^60 the softmax over it is decided
-    weight = far.softmax(1).gather(1, given[:,None]).squeeze(1) * _p_given(logits, given)
+    far = (
+        (-(-logits).log_softmax(1)).clamp(max=60).exp()
+    )  # 1/softmax(-logits); beyond e^60 the softmax over it is decided
+    weight = far.softmax(1).gather(1, given[:, None]).squeeze(1) * _p_given(logits, given)
     return _reduce(weight * op_loss(logits, given, 'none'), reduction)
 
 # %% ../nbs/12_losses.ipynb #e325b728
 # name -> function(logits [N, C], given int64 [N], reduction='mean', **its options) -> scalar
-LOSSES = dict(ce=ce_loss, scl_nl=scl_nl_loss, scl_exp=scl_exp_loss, forward=forward_loss, pc=pc_loss, ure=ure_loss, nn=nn_loss, ga=ga_loss, exp=exp_loss, log=log_loss, dm=dm_loss, l_w=l_w_loss, op=op_loss, op_w=op_w_loss)
+LOSSES = dict(
+    ce=ce_loss,
+    scl_nl=scl_nl_loss,
+    scl_exp=scl_exp_loss,
+    forward=forward_loss,
+    pc=pc_loss,
+    ure=ure_loss,
+    nn=nn_loss,
+    ga=ga_loss,
+    exp=exp_loss,
+    log=log_loss,
+    dm=dm_loss,
+    l_w=l_w_loss,
+    op=op_loss,
+    op_w=op_w_loss,
+)
 
 # %% ../nbs/12_losses.ipynb #42cdb7ae
 class ComplementaryLoss(nn.Module):
     "A function of `LOSSES` with what fastai expects of a loss"
+
     y_int = True
 
-    def __init__(self,
-        func, # `func(logits, given, reduction=..., **kw)`
-        reduction:str='mean', # 'mean', 'sum' or 'none'
-        **kw # options of `func`
+    def __init__(
+        self,
+        func,  # `func(logits, given, reduction=..., **kw)`
+        reduction: str = 'mean',  # 'mean', 'sum' or 'none'
+        **kw,  # options of `func`
     ):
         super().__init__()
-        self.func,self.reduction,self.kw = func,reduction,kw
+        self.func, self.reduction, self.kw = func, reduction, kw
 
     def forward(self, logits, given):
         # fastai's tensor subclasses do not mix in one operation
-        logits,given = (t.as_subclass(Tensor) for t in (logits,given))
+        logits, given = (t.as_subclass(Tensor) for t in (logits, given))
         return self.func(logits, given, reduction=self.reduction, **self.kw)
 
-    def activation(self, logits): return logits.float().softmax(-1)
-    def decodes(self, x): return x.argmax(-1)
-    def extra_repr(self): return f"{self.func.__name__}, reduction='{self.reduction}'"
+    def activation(self, logits):
+        return logits.float().softmax(-1)
+
+    def decodes(self, x):
+        return x.argmax(-1)
+
+    def extra_repr(self):
+        return f"{self.func.__name__}, reduction='{self.reduction}'"
 
 # %% ../nbs/12_losses.ipynb #509d30ea
 def get_loss(
-    name:str, # a key of `LOSSES`
-    **kw # options of that loss, e.g. `T` for 'forward', or `reduction`
-)->ComplementaryLoss:
+    name: str,  # a key of `LOSSES`
+    **kw,  # options of that loss, e.g. `T` for 'forward', or `reduction`
+) -> ComplementaryLoss:
     "The loss called `name`, ready for a `Learner`; raises `InputError` for an unknown name or option"
-    if name not in LOSSES: raise InputError(f"loss '{name}' is unknown; choose one of {', '.join(LOSSES)}")
+    if name not in LOSSES:
+        raise InputError(f"loss '{name}' is unknown; choose one of {', '.join(LOSSES)}")
     options = list(inspect.signature(LOSSES[name]).parameters)[2:]
-    if extra := set(kw)-set(options): raise InputError(f"loss '{name}' has no option {', '.join(sorted(extra))}; it takes {', '.join(options)}")
-    if kw.get('T') is not None: kw['T'] = check_transition(kw['T'])
+    if extra := set(kw) - set(options):
+        raise InputError(f"loss '{name}' has no option {', '.join(sorted(extra))}; it takes {', '.join(options)}")
+    if kw.get('T') is not None:
+        kw['T'] = check_transition(kw['T'])
     return ComplementaryLoss(LOSSES[name], **kw)
 
 # %% ../nbs/12_losses.ipynb #d896a720
 def argmin_probs(
-    probs # [N, C], tensor or array: probabilities of *given* labels, from plain training on even complementary labels
-)->Tensor: # float64 [N, C], probabilities of true classes; float32 could not tell 1 - 1e-8 from 1
+    probs,  # [N, C], tensor or array: probabilities of *given* labels, from plain training on even complementary labels
+) -> Tensor:  # float64 [N, C], probabilities of true classes; float32 could not tell 1 - 1e-8 from 1
     "Turn probabilities of complementary labels into those of true classes"
     q = torch.as_tensor(probs).double()
-    p = (1 - (q.shape[1]-1)*q).clamp(min=0)
-    return p/p.sum(1, keepdim=True)
+    p = (1 - (q.shape[1] - 1) * q).clamp(min=0)
+    return p / p.sum(1, keepdim=True)

@@ -15,156 +15,410 @@ from .glyphs import VOCAB
 from .noise import share_interval
 
 # %% ../nbs/28_made_up.ipynb #3dc117a4
-EMBEDDED = dict(train=dict(name='drawings', digest='0f'*32, n=1984))
+EMBEDDED = dict(train=dict(name='drawings', digest='0f' * 32, n=1984))
 
+# %% ../nbs/28_made_up.ipynb #78a45a56
 def fake_history(
-    epochs:int,
-    top:float, # where the curve ends, in [0, 1]
-    seed:int,
-    y:str='accuracy' # what it is a curve of
-)->list: # dicts, as `History.epochs`
+    epochs: int,
+    top: float,  # where the curve ends, in [0, 1]
+    seed: int,
+    y: str = 'accuracy',  # what it is a curve of
+) -> list:  # dicts, as `History.epochs`
     "A curve that rises to `top`"
-    rng, rise = np.random.default_rng(seed), 1-np.exp(-np.arange(1, epochs+1)/(epochs/6))
-    return [dict(epoch=i+1, train_loss=3.5-3*a+.1*rng.random(), valid_loss=3.4-2.8*a, **{y:top*a}, lr=.01, seconds=4.*(i+1)) for i,a in enumerate(rise)]
+    rng, rise = np.random.default_rng(seed), 1 - np.exp(-np.arange(1, epochs + 1) / (epochs / 6))
+    return [
+        dict(
+            epoch=i + 1,
+            train_loss=3.5 - 3 * a + 0.1 * rng.random(),
+            valid_loss=3.4 - 2.8 * a,
+            **{y: top * a},
+            lr=0.01,
+            seconds=4.0 * (i + 1),
+        )
+        for i, a in enumerate(rise)
+    ]
 
+# %% ../nbs/28_made_up.ipynb #6f627475
 def fake_result(
-    pred:np.ndarray, # int [N], what was read
-    t:np.ndarray # int [N], what it was
-)->dict:
+    pred: np.ndarray,  # int [N], what was read
+    t: np.ndarray,  # int [N], what it was
+) -> dict:
     "What evaluation puts into `metrics`"
-    right = int((pred == t).sum()); low, high = share_interval(right, len(t))
-    return dict(n=len(t), accuracy=right/len(t), accuracy_low=low, accuracy_high=high)
+    right = int((pred == t).sum())
+    low, high = share_interval(right, len(t))
+    return dict(n=len(t), accuracy=right / len(t), accuracy_low=low, accuracy_high=high)
 
+# %% ../nbs/28_made_up.ipynb #ca0ffc71
 def fake_reading(
-    rng, # NumPy's generator
-    n:int, # images
-    classes:int,
-    accuracy:float # share that is right
-)->tuple: # int [n] each
+    rng,  # NumPy's generator
+    n: int,  # images
+    classes: int,
+    accuracy: float,  # share that is right
+) -> tuple:  # int [n] each
     "True and predicted classes"
     t = rng.integers(0, classes, n)
     return t, np.where(rng.random(n) < accuracy, t, (t + rng.integers(1, classes, n)) % classes)
 
 # %% ../nbs/28_made_up.ipynb #709fd109
-def fake_q1(
-    name:str='compact',
-    seed:int=0,
-    accuracy:float=.88
-)->Record:
+def fake_q1(name: str = 'compact', seed: int = 0, accuracy: float = 0.88) -> Record:
     "A network of the 62 classes"
     t, p = fake_reading(np.random.default_rng(seed), 496, 62, accuracy)
     cm, lrs = confusion_matrix(p, t, 62), np.geomspace(1e-6, 1, 60)
-    losses = 4.1 - 2*np.exp(-(np.log10(lrs)+1.8)**2) + 3*np.clip(np.log10(lrs)+.7, 0, None)
-    more = dict(accuracy_case_folded=.94, accuracy_shape_folded=.97, calibration_error=.041, params=628_000, macs=31_500_000)
-    return Record('q1', name, dict(lr=.01), EMBEDDED, seed, history=fake_history(20, accuracy, seed), metrics=dict(fake_result(p, t), **more), seconds=90.,
-        tables=dict(vocab=VOCAB, confusion_matrix=cm, most_confused=most_confused(cm, VOCAB), lr_find=dict(lrs=lrs, losses=losses, valley=.008)),
-        figures={'Augmented drawings':'augmented.png'}, command='midas_task2 q1 --seed 0')
+    losses = 4.1 - 2 * np.exp(-((np.log10(lrs) + 1.8) ** 2)) + 3 * np.clip(np.log10(lrs) + 0.7, 0, None)
+    more = dict(
+        accuracy_case_folded=0.94, accuracy_shape_folded=0.97, calibration_error=0.041, params=628_000, macs=31_500_000
+    )
+    return Record(
+        'q1',
+        name,
+        dict(lr=0.01),
+        EMBEDDED,
+        seed,
+        history=fake_history(20, accuracy, seed),
+        metrics=dict(fake_result(p, t), **more),
+        seconds=90.0,
+        tables=dict(
+            vocab=VOCAB,
+            confusion_matrix=cm,
+            most_confused=most_confused(cm, VOCAB),
+            lr_find=dict(lrs=lrs, losses=losses, valley=0.008),
+        ),
+        figures={'Augmented drawings': 'augmented.png'},
+        command='midas_task2 q1 --seed 0',
+    )
 
+# %% ../nbs/28_made_up.ipynb #9c70fc92
 def fake_q2(
-    name:str, # pretrain, pretrained or scratch
-    seed:int=0,
-    accuracy:float=.991,
-    speed:float=1. # of convergence
-)->Record:
+    name: str,  # pretrain, pretrained or scratch
+    seed: int = 0,
+    accuracy: float = 0.991,
+    speed: float = 1.0,  # of convergence
+) -> Record:
     "Pretraining, or a training on MNIST with its finer curve"
     t, p = fake_reading(np.random.default_rng(seed), 10_000, 10, accuracy)
-    curve = [dict(batch=b, images=b*256, seconds=b/20, accuracy=float(accuracy-.5*np.exp(-speed*b/30)), loss=.6+2*np.exp(-b/50), grad_norm=.2+np.exp(-b/50)) for b in range(10, 600, 10)]
-    reach = lambda a: next((dict(epochs=c['batch']/215, images=c['images'], seconds=c['seconds']) for c in curve if c['accuracy'] >= a), None)
-    more = dict(zero_shot=.62) if name == 'pretrain' else dict(valid_accuracy=.99, train_loss=.02, valid_loss=.03, train_seconds=30., to_98=reach(.98), to_99=reach(.99))
-    return Record('q2', name, dict(epochs=4, bs=256), EMBEDDED, seed, history=fake_history(6, accuracy, seed), metrics=dict(fake_result(p, t), **more), seconds=33.,
-        tables=dict(vocab=list('0123456789'), curve=curve, confusion_matrix=confusion_matrix(p, t, 10)), command='midas_task2 q2')
+    curve = [
+        dict(
+            batch=b,
+            images=b * 256,
+            seconds=b / 20,
+            accuracy=float(accuracy - 0.5 * np.exp(-speed * b / 30)),
+            loss=0.6 + 2 * np.exp(-b / 50),
+            grad_norm=0.2 + np.exp(-b / 50),
+        )
+        for b in range(10, 600, 10)
+    ]
+    reach = lambda a: next(
+        (dict(epochs=c['batch'] / 215, images=c['images'], seconds=c['seconds']) for c in curve if c['accuracy'] >= a),
+        None,
+    )
+    more = (
+        dict(zero_shot=0.62)
+        if name == 'pretrain'
+        else dict(
+            valid_accuracy=0.99,
+            train_loss=0.02,
+            valid_loss=0.03,
+            train_seconds=30.0,
+            to_98=reach(0.98),
+            to_99=reach(0.99),
+        )
+    )
+    return Record(
+        'q2',
+        name,
+        dict(epochs=4, bs=256),
+        EMBEDDED,
+        seed,
+        history=fake_history(6, accuracy, seed),
+        metrics=dict(fake_result(p, t), **more),
+        seconds=33.0,
+        tables=dict(vocab=list('0123456789'), curve=curve, confusion_matrix=confusion_matrix(p, t, 10)),
+        command='midas_task2 q2',
+    )
 
 # %% ../nbs/28_made_up.ipynb #4bd46630
-def fake_labels()->Record:
+def fake_labels() -> Record:
     "Given against true labels, six right in each class"
-    given = np.full((10,10), 660) - 654*np.eye(10, dtype=int)
-    return Record('q3', 'labels', {}, EMBEDDED, metrics=dict(right_share=.001, right_per_class=[6]*10, uniformity_p=.41, order_p=.73, pixel_difference=2.5), seconds=3.,
-        tables=dict(vocab=list('0123456789'), given_true=given, folder_counts=given.sum(0)), figures={'JPEG difference':'gone.png'}, command='midas_task2 q3')
+    given = np.full((10, 10), 660) - 654 * np.eye(10, dtype=int)
+    return Record(
+        'q3',
+        'labels',
+        {},
+        EMBEDDED,
+        metrics=dict(
+            right_share=0.001, right_per_class=[6] * 10, uniformity_p=0.41, order_p=0.73, pixel_difference=2.5
+        ),
+        seconds=3.0,
+        tables=dict(vocab=list('0123456789'), given_true=given, folder_counts=given.sum(0)),
+        figures={'JPEG difference': 'gone.png'},
+        command='midas_task2 q3',
+    )
 
+# %% ../nbs/28_made_up.ipynb #b7a74d9c
 def fake_q3(
-    name:str, # method-start
-    seed:int=0,
-    accuracy:float=.98
-)->Record:
+    name: str,  # method-start
+    seed: int = 0,
+    accuracy: float = 0.98,
+) -> Record:
     "A training on wrong labels"
     t, p = fake_reading(np.random.default_rng(seed), 10_000, 10, accuracy)
-    m = dict(fake_result(p, t), estimate=accuracy-.009, estimate_low=accuracy-.015, estimate_high=accuracy-.003, uses_clean_labels=name.startswith('oracle'), train_seconds=60.)
-    return Record('q3', name, dict(epochs=5), EMBEDDED, seed, history=fake_history(5, accuracy, seed, 'estimate'), metrics=m, seconds=61., command='midas_task2 q3')
+    m = dict(
+        fake_result(p, t),
+        estimate=accuracy - 0.009,
+        estimate_low=accuracy - 0.015,
+        estimate_high=accuracy - 0.003,
+        uses_clean_labels=name.startswith('oracle'),
+        train_seconds=60.0,
+    )
+    return Record(
+        'q3',
+        name,
+        dict(epochs=5),
+        EMBEDDED,
+        seed,
+        history=fake_history(5, accuracy, seed, 'estimate'),
+        metrics=m,
+        seconds=61.0,
+        command='midas_task2 q3',
+    )
 
+# %% ../nbs/28_made_up.ipynb #b3d447c6
 def fake_tsne(
-    name:str,
-    n:int=600, # points
-    classes:int=10
-)->Record:
+    name: str,
+    n: int = 600,  # points
+    classes: int = 10,
+) -> Record:
     "A map of crowds"
-    rng = np.random.default_rng(0); y = rng.integers(0, classes, n); centre = rng.normal(0, 30, (classes, 2))
-    return Record('tsne', name, {}, EMBEDDED, tables=dict(xy=(centre[y]+rng.normal(0, 4, (n,2))).round(2), labels=y, vocab=VOCAB[:classes]), metrics=dict(n=n, k=7, knn_map=.91, knn_features=.93, knn_pixels=.8), seconds=8., command='midas_task2 tsne')
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, classes, n)
+    centre = rng.normal(0, 30, (classes, 2))
+    return Record(
+        'tsne',
+        name,
+        {},
+        EMBEDDED,
+        tables=dict(xy=(centre[y] + rng.normal(0, 4, (n, 2))).round(2), labels=y, vocab=VOCAB[:classes]),
+        metrics=dict(n=n, k=7, knn_map=0.91, knn_features=0.93, knn_pixels=0.8),
+        seconds=8.0,
+        command='midas_task2 tsne',
+    )
 
-def fake_data()->Record:
+# %% ../nbs/28_made_up.ipynb #f6e5a8ad
+def fake_data() -> Record:
     "Statistics of data sets"
-    rows = [dict(set='drawings', images=2480, classes=62, height=900), dict(set='digits', images=1797, classes=10, height=28)]
-    return Record('data', 'drawings', {}, EMBEDDED, metrics=dict(n=2480, classes=62, writers=55), tables=dict(sets=rows, per_class=dict(a=40, b=40), ink=rows*10), seconds=2., command='midas_task2 explore')
+    rows = [
+        dict(set='drawings', images=2480, classes=62, height=900),
+        dict(set='digits', images=1797, classes=10, height=28),
+    ]
+    return Record(
+        'data',
+        'drawings',
+        {},
+        EMBEDDED,
+        metrics=dict(n=2480, classes=62, writers=55),
+        tables=dict(sets=rows, per_class=dict(a=40, b=40), ink=rows * 10),
+        seconds=2.0,
+        command='midas_task2 explore',
+    )
 
 # %% ../nbs/28_made_up.ipynb #1a29bfcb
-def fake_study()->list:
+def fake_study() -> list:
     "Conclusions of a study of Q1: a group of one row, a closer look at it, changed drawings"
-    made = lambda name, tables, **metrics: Record('answers', name, {}, EMBEDDED, tables=dict(what=name, **tables), metrics=metrics, seconds=1., command='midas_task2 study')
-    share = dict(accuracy=.9, accuracy_low=.88, accuracy_high=.92)
-    row = dict(share, row='headline-alone', variant='last', what='a drawing alone', seeds=2, seeds_half_width=.01, networks=1, n=50, difference=None, difference_low=None, difference_high=None,
-               accuracy_case_folded=.95, accuracy_shape_folded=.97, params=6e5, macs=5e7, epochs=2, seconds_per_epoch=3.)
-    near = dict(share, calibration_error=.02, calibration_error_raw=.05, answered_at_99=.5, right_at_99=.99, accuracy_with_leak=.961)
-    curves = dict(risk_coverage=[dict(coverage=.5, accuracy=1.), dict(coverage=1., accuracy=.9)], reliability=[dict(n=20, confidence=.5, accuracy=.6), dict(n=80, confidence=.9, accuracy=.92)])
-    changes = [dict(change=c, page_accuracy=.9, crop_accuracy=.8, both_accuracy=.9) for c in ('unchanged','right_10')]
-    return [made('headline', dict(title='The headline', base='headline-alone', rows=[row])), made('headline-alone', curves, **near), made('robustness', dict(changes=changes))]
+    made = lambda name, tables, **metrics: Record(
+        'answers',
+        name,
+        {},
+        EMBEDDED,
+        tables=dict(what=name, **tables),
+        metrics=metrics,
+        seconds=1.0,
+        command='midas_task2 study',
+    )
+    share = dict(accuracy=0.9, accuracy_low=0.88, accuracy_high=0.92)
+    row = dict(
+        share,
+        row='headline-alone',
+        variant='last',
+        what='a drawing alone',
+        seeds=2,
+        seeds_half_width=0.01,
+        networks=1,
+        n=50,
+        difference=None,
+        difference_low=None,
+        difference_high=None,
+        accuracy_case_folded=0.95,
+        accuracy_shape_folded=0.97,
+        params=6e5,
+        macs=5e7,
+        epochs=2,
+        seconds_per_epoch=3.0,
+    )
+    near = dict(
+        share,
+        calibration_error=0.02,
+        calibration_error_raw=0.05,
+        answered_at_99=0.5,
+        right_at_99=0.99,
+        accuracy_with_leak=0.961,
+    )
+    curves = dict(
+        risk_coverage=[dict(coverage=0.5, accuracy=1.0), dict(coverage=1.0, accuracy=0.9)],
+        reliability=[dict(n=20, confidence=0.5, accuracy=0.6), dict(n=80, confidence=0.9, accuracy=0.92)],
+    )
+    changes = [
+        dict(change=c, page_accuracy=0.9, crop_accuracy=0.8, both_accuracy=0.9) for c in ('unchanged', 'right_10')
+    ]
+    return [
+        made('headline', dict(title='The headline', base='headline-alone', rows=[row])),
+        made('headline-alone', curves, **near),
+        made('robustness', dict(changes=changes)),
+    ]
 
 # %% ../nbs/28_made_up.ipynb #1467cdf7
-def fake_bench()->list:
+def fake_bench() -> list:
     "A race of two rounds, the recipe with one part changed, and growth"
-    made = lambda name, config=(), seed=0, **kwargs: Record('bench', name, dict(config), EMBEDDED, seed, seconds=9., command='midas_task2 bench', **kwargs)
-    m = dict(ours_accuracy=.99, ours_accuracy_half_width=.0004, ours_seconds=4., rival_accuracy=.989, rival_accuracy_half_width=.0005, rival_seconds=7.6, rival_over_ours=1.9, rival_over_ours_low=1.5, rival_over_ours_high=2.2)
-    rounds = [dict(seed=s, ours_accuracy=.99, rival_accuracy=.989) for s in range(2)]
-    parts = [made(name, seed=s, metrics=dict(accuracy=.99+.0001*s, seconds=t), tables=dict(what=what)) for name,what,t in (('recipe','nothing',4.), ('float32','float32',4.8)) for s in range(2)]
-    return [made('mnist', dict(rounds=2, usual=0, threads=2), metrics=m, tables=dict(rounds=rounds)), *parts, made('scale', tables=dict(sizes=[dict(n=10_000, seconds=.9, memory=900), dict(n=30_000, seconds=2.6, memory=950)]))]
+    made = lambda name, config=(), seed=0, **kwargs: Record(
+        'bench', name, dict(config), EMBEDDED, seed, seconds=9.0, command='midas_task2 bench', **kwargs
+    )
+    m = dict(
+        ours_accuracy=0.99,
+        ours_accuracy_half_width=0.0004,
+        ours_seconds=4.0,
+        rival_accuracy=0.989,
+        rival_accuracy_half_width=0.0005,
+        rival_seconds=7.6,
+        rival_over_ours=1.9,
+        rival_over_ours_low=1.5,
+        rival_over_ours_high=2.2,
+    )
+    rounds = [dict(seed=s, ours_accuracy=0.99, rival_accuracy=0.989) for s in range(2)]
+    parts = [
+        made(name, seed=s, metrics=dict(accuracy=0.99 + 0.0001 * s, seconds=t), tables=dict(what=what))
+        for name, what, t in (('recipe', 'nothing', 4.0), ('float32', 'float32', 4.8))
+        for s in range(2)
+    ]
+    return [
+        made('mnist', dict(rounds=2, usual=0, threads=2), metrics=m, tables=dict(rounds=rounds)),
+        *parts,
+        made(
+            'scale',
+            tables=dict(sizes=[dict(n=10_000, seconds=0.9, memory=900), dict(n=30_000, seconds=2.6, memory=950)]),
+        ),
+    ]
 
+# %% ../nbs/28_made_up.ipynb #18859109
 def fake_verdict(
-    images:str, # a set's name
-    kind:str, # of labels
-    rate:float, # share that was changed
-    said:str, # from the data alone
-    right:bool # whether that is right
-)->Record:
+    images: str,  # a set's name
+    kind: str,  # of labels
+    rate: float,  # share that was changed
+    said: str,  # from the data alone
+    right: bool,  # whether that is right
+) -> Record:
     "A diagnosis of spoiled labels, right with a reference"
-    told = dict(confidence=None if said == 'random' else 1., share_right_low=1-rate-.02, share_right_high=1-rate+.02, mixed=[], evidence={}, note='', even=False)
-    who = ('alone','audit','with_reference')
-    shares = dict(share_right=1-rate, recovered=.9, cleanlab_share_right=1-rate+.1*(rate > 0), cleanlab_matrix_error=.1) | {f'{w}_{k}':v for w in who for k,v in dict(share_right=1-rate, matrix_error=.02, entries_held=.9).items()}
+    told = dict(
+        confidence=None if said == 'random' else 1.0,
+        share_right_low=1 - rate - 0.02,
+        share_right_high=1 - rate + 0.02,
+        mixed=[],
+        evidence={},
+        note='',
+        even=False,
+    )
+    who = ('alone', 'audit', 'with_reference')
+    shares = dict(
+        share_right=1 - rate, recovered=0.9, cleanlab_share_right=1 - rate + 0.1 * (rate > 0), cleanlab_matrix_error=0.1
+    ) | {f'{w}_{k}': v for w in who for k, v in dict(share_right=1 - rate, matrix_error=0.02, entries_held=0.9).items()}
     alone = dict(told, kind=said, right=right)
-    return Record('q3', f'verdict-{images}-{kind}-{rate:g}', dict(images=images, spoiled=kind, rate=rate), EMBEDDED, 10, metrics=shares, tables=dict(alone=alone, audit=alone, with_reference=dict(told, kind=said if right else kind, right=True)), command='midas_task2 study verdicts')
+    return Record(
+        'q3',
+        f'verdict-{images}-{kind}-{rate:g}',
+        dict(images=images, spoiled=kind, rate=rate),
+        EMBEDDED,
+        10,
+        metrics=shares,
+        tables=dict(alone=alone, audit=alone, with_reference=dict(told, kind=said if right else kind, right=True)),
+        command='midas_task2 study verdicts',
+    )
 
-def fake_mnist_study()->list:
+# %% ../nbs/28_made_up.ipynb #8830b1a8
+def fake_mnist_study() -> list:
     "Records of the studies on MNIST's images"
-    transfer = [fake_q2(f'{start}-full-{n}', s, accuracy=a + .001*s + gain) for s in range(3) for n,a,g in ((10,.5,.02), (100,.8,0.)) for start,gain in (('scratch',0), ('pretrained',g + .001*(-1)**s))]
-    others = [fake_q2(name, s, a) for s in range(2) for name,a in (('best-scratch',.996), ('best-pretrained',.9961), ('gap-page',.55), ('gap-mass',.9))]
-    domains = Record('q2', 'domains', {}, EMBEDDED, metrics=dict(page_strangers=.1, page_class=.6, pen_strangers=.3, pen_class=.9, mnist_stroke=2.4, page_stroke=1.1, pen_stroke=2.9), command='midas_task2 study gap')
-    starts = [fake_q3(f'scl_nl-{start}', s, a + .001*s) for start,a in dict(scratch=.93, q1=.95, digits=.93).items() for s in range(3)]
-    losses = [fake_q3(f'{net}_{l}-scratch', s, a + .001*s) for net in ('mlp','cnn') for l,a in dict(scl_nl=.93, pc=.85).items() for s in range(2)]
-    verdicts = [fake_verdict('digits', 'clean', 0., 'clean', True), fake_verdict('digits', 'pair', .4, 'class_dependent', True), fake_verdict('drawings', 'complementary', 1., 'random', False)]
-    return [*fake_bench(), *transfer, *others, domains, fake_q3('plain-scratch', 0, .001), *starts, *losses, *verdicts]
+    transfer = [
+        fake_q2(f'{start}-full-{n}', s, accuracy=a + 0.001 * s + gain)
+        for s in range(3)
+        for n, a, g in ((10, 0.5, 0.02), (100, 0.8, 0.0))
+        for start, gain in (('scratch', 0), ('pretrained', g + 0.001 * (-1) ** s))
+    ]
+    others = [
+        fake_q2(name, s, a)
+        for s in range(2)
+        for name, a in (('best-scratch', 0.996), ('best-pretrained', 0.9961), ('gap-page', 0.55), ('gap-mass', 0.9))
+    ]
+    domains = Record(
+        'q2',
+        'domains',
+        {},
+        EMBEDDED,
+        metrics=dict(
+            page_strangers=0.1,
+            page_class=0.6,
+            pen_strangers=0.3,
+            pen_class=0.9,
+            mnist_stroke=2.4,
+            page_stroke=1.1,
+            pen_stroke=2.9,
+        ),
+        command='midas_task2 study gap',
+    )
+    starts = [
+        fake_q3(f'scl_nl-{start}', s, a + 0.001 * s)
+        for start, a in dict(scratch=0.93, q1=0.95, digits=0.93).items()
+        for s in range(3)
+    ]
+    losses = [
+        fake_q3(f'{net}_{l}-scratch', s, a + 0.001 * s)
+        for net in ('mlp', 'cnn')
+        for l, a in dict(scl_nl=0.93, pc=0.85).items()
+        for s in range(2)
+    ]
+    verdicts = [
+        fake_verdict('digits', 'clean', 0.0, 'clean', True),
+        fake_verdict('digits', 'pair', 0.4, 'class_dependent', True),
+        fake_verdict('drawings', 'complementary', 1.0, 'random', False),
+    ]
+    return [*fake_bench(), *transfer, *others, domains, fake_q3('plain-scratch', 0, 0.001), *starts, *losses, *verdicts]
 
 # %% ../nbs/28_made_up.ipynb #473f7461
-FAKE_Q3 = dict(plain=.001, argmin=.95, scl_nl=.985, recipe=.99, oracle=.991)
-def fake_all(
-    seeds=(0,)
-)->list:
+FAKE_Q3 = dict(plain=0.001, argmin=0.95, scl_nl=0.985, recipe=0.99, oracle=0.991)
+
+# %% ../nbs/28_made_up.ipynb #6d1bf8e1
+def fake_all(seeds=(0,)) -> list:
     "Records of every question"
-    each = [[fake_q1(seed=s), fake_q2('pretrain', s, .62), fake_q2('pretrained', s, .9925, 1.6), fake_q2('scratch', s, .9915),
-             *(fake_q3(f'{m}-{start}', s, a) for m,a in FAKE_Q3.items() for start in ('scratch','q1'))] for s in seeds]
-    maps = [fake_tsne('mnist-pixels'), fake_tsne('q1', classes=62), fake_tsne('q2-scratch'), fake_tsne('q3-scl_nl-scratch')]
+    each = [
+        [
+            fake_q1(seed=s),
+            fake_q2('pretrain', s, 0.62),
+            fake_q2('pretrained', s, 0.9925, 1.6),
+            fake_q2('scratch', s, 0.9915),
+            *(fake_q3(f'{m}-{start}', s, a) for m, a in FAKE_Q3.items() for start in ('scratch', 'q1')),
+        ]
+        for s in seeds
+    ]
+    maps = [
+        fake_tsne('mnist-pixels'),
+        fake_tsne('q1', classes=62),
+        fake_tsne('q2-scratch'),
+        fake_tsne('q3-scl_nl-scratch'),
+    ]
     return [fake_data(), *sum(each, []), fake_labels(), *maps]
 
+# %% ../nbs/28_made_up.ipynb #63b9c155
 def fill(
-    out, # a folder
-    records
-)->list:
+    out,  # a folder
+    records,
+) -> list:
     "Save `records` as JSON under `out`, and give them back as they are read"
-    for r in records: save_record(r, out)
+    for r in records:
+        save_record(r, out)
     return load_records(out)

@@ -15,298 +15,546 @@ __all__ = ['CONTESTANTS', 'Q2_NAMES', 'GAP_ROWS', 'AIM', 'PUBLISHED', 'SAME', 'M
 import numpy as np
 import pandas as pd
 
-from .compare import by_name, difference, finding, image_seconds, points, reached, result_table, seed_values, spread
+from midas_task2.compare import (
+    by_name,
+    difference,
+    finding,
+    image_seconds,
+    points,
+    reached,
+    result_table,
+    seed_values,
+    spread,
+)
 from .core import Record
 from .evaluate import mean_interval
 
 # %% ../nbs/29_mnist_tables.ipynb #72b64a2e
-CONTESTANTS = dict(ours='ours', rival='two convolutions by hand, float32 tensors in memory, Adam, batches of 256', usual='what fastai users write: ImageDataLoaders.from_folder, ResNet18 (estimated)')
+CONTESTANTS = dict(
+    ours='ours',
+    rival='two convolutions by hand, float32 tensors in memory, Adam, batches of 256',
+    usual='what fastai users write: ImageDataLoaders.from_folder, ResNet18 (estimated)',
+)
 
+# %% ../nbs/29_mnist_tables.ipynb #f57bb935
 def race_table(
-    rec:Record # 'mnist' of question 'bench'
-)->pd.DataFrame: # a row per contestant
+    rec: Record,  # 'mnist' of question 'bench'
+) -> pd.DataFrame:  # a row per contestant
     "Accuracy, seconds, and how many times ours, with the smallest and the largest ratio of a round"
     m = rec.metrics
+
     def row(n):
         half = m.get(f'{n}_accuracy_half_width')
-        times = '1' if n == 'ours' else '{:.3g} ({:.3g} to {:.3g})'.format(*(m[f'{n}_over_ours{end}'] for end in ('','_low','_high')))
-        return {'one epoch of MNIST':CONTESTANTS[n], f'test accuracy, {rec.config["rounds"]} rounds':f"{m[f'{n}_accuracy']:.2%}" + (f' ± {100*half:.2f}' if half is not None else '') if f'{n}_accuracy' in m else '',
-                f"seconds, {rec.config['threads']} threads":f"{m[f'{n}_seconds']:.3g}", 'times ours (least to most of a round)':times}
+        times = (
+            '1'
+            if n == 'ours'
+            else '{:.3g} ({:.3g} to {:.3g})'.format(*(m[f'{n}_over_ours{end}'] for end in ('', '_low', '_high')))
+        )
+        return {
+            'one epoch of MNIST': CONTESTANTS[n],
+            f'test accuracy, {rec.config["rounds"]} rounds': f'{m[f"{n}_accuracy"]:.2%}'
+            + (f' ± {100 * half:.2f}' if half is not None else '')
+            if f'{n}_accuracy' in m
+            else '',
+            f'seconds, {rec.config["threads"]} threads': f'{m[f"{n}_seconds"]:.3g}',
+            'times ours (least to most of a round)': times,
+        }
+
     return pd.DataFrame([row(n) for n in CONTESTANTS if f'{n}_seconds' in m]).set_index('one epoch of MNIST')
 
 # %% ../nbs/29_mnist_tables.ipynb #0a2049eb
-def _times(g, base): return float(np.median([r.metrics['seconds']/b.metrics['seconds'] for r,b in zip(g, base)]))
+def _times(g, base):
+    return float(np.median([r.metrics['seconds'] / b.metrics['seconds'] for r, b in zip(g, base)]))
 
+# %% ../nbs/29_mnist_tables.ipynb #ad537361
 def steps_table(
-    records # of question 'bench'
-)->pd.DataFrame: # a row per step
+    records,  # of question 'bench'
+) -> pd.DataFrame:  # a row per step
     "Accuracy with its interval, the difference to the recipe seed by seed, and seconds"
     groups = by_name([r for r in records if 'what' in r.tables], 'bench')
+
     def row(name, g):
-        return {'change':g[0].tables['what'], 'seeds':len(g), 'held-out accuracy':spread(g, 'accuracy'), 'over the recipe':'' if name == 'recipe' else points(difference(g, groups['recipe'])), 'seconds':round(float(np.median([r.metrics['seconds'] for r in g])), 2), "times the recipe's":round(_times(g, groups['recipe']), 2)}
+        return {
+            'change': g[0].tables['what'],
+            'seeds': len(g),
+            'held-out accuracy': spread(g, 'accuracy'),
+            'over the recipe': '' if name == 'recipe' else points(difference(g, groups['recipe'])),
+            'seconds': round(float(np.median([r.metrics['seconds'] for r in g])), 2),
+            "times the recipe's": round(_times(g, groups['recipe']), 2),
+        }
+
     return pd.DataFrame([row(*item) for item in groups.items()]).set_index('change') if groups else pd.DataFrame()
 
 # %% ../nbs/29_mnist_tables.ipynb #dc352a95
 def scale_table(
-    rec:Record # from `scale`
-)->pd.DataFrame: # a row per number of images
+    rec: Record,  # from `scale`
+) -> pd.DataFrame:  # a row per number of images
     "Seconds, seconds per 10,000 images, and peak memory"
     t = pd.DataFrame(rec.tables['sizes']).set_index('n')
-    return pd.DataFrame({'seconds':t.seconds.round(2), 'seconds per 10,000':(t.seconds/t.index*1e4).round(2), 'peak memory, MiB':t.memory})
+    return pd.DataFrame(
+        {
+            'seconds': t.seconds.round(2),
+            'seconds per 10,000': (t.seconds / t.index * 1e4).round(2),
+            'peak memory, MiB': t.memory,
+        }
+    )
 
+# %% ../nbs/29_mnist_tables.ipynb #1cf88280
 def bench_answer(
-    records # of question 'bench'
-)->str: # Markdown
+    records,  # of question 'bench'
+) -> str:  # Markdown
     "Who won, what takes longer, and what changes the accuracy on held-out images"
-    race, groups = next((r for r in records if 'rounds' in r.tables), None), by_name([r for r in records if 'what' in r.tables], 'bench')
-    if not race or race.metrics['ours_accuracy_half_width'] is None: return '*Not run yet: `midas_task2 bench --data data`.*'
-    m, read = race.metrics, lambda n: f"{100*race.metrics[f'{n}_accuracy']:.2f} ± {100*race.metrics[f'{n}_accuracy_half_width']:.2f} %"
-    said = f"In {race.config['rounds']} rounds ours reads {read('ours')} of the test images after {m['ours_seconds']:.1f} seconds, the rival {read('rival')} after {m['rival_seconds']:.1f}: {m['rival_over_ours']:.2f} times as long (by round {m['rival_over_ours_low']:.2f} to {m['rival_over_ours_high']:.2f})." + _ahead(race)
-    if 'usual_over_ours' in m: said += f" What fastai users write takes {m['usual_over_ours']:.0f} times as long ({m['usual_over_ours_low']:.0f} to {m['usual_over_ours_high']:.0f}, in {sum('usual_seconds' in r for r in race.tables['rounds'])} rounds)."
-    return said + (_steps_answer(groups) if len(groups) > 1 else '') + ''.join(_growth(r) for r in records if 'sizes' in r.tables)
+    race, groups = (
+        next((r for r in records if 'rounds' in r.tables), None),
+        by_name([r for r in records if 'what' in r.tables], 'bench'),
+    )
+    if not race or race.metrics['ours_accuracy_half_width'] is None:
+        return '*Not run yet: `midas_task2 bench --data data`.*'
+    m, read = (
+        race.metrics,
+        lambda n: f'{100 * race.metrics[f"{n}_accuracy"]:.2f} ± {100 * race.metrics[f"{n}_accuracy_half_width"]:.2f} %',
+    )
+    said = (
+        f'In {race.config["rounds"]} rounds ours reads {read("ours")} of the test images after {m["ours_seconds"]:.1f} seconds, the rival {read("rival")} after {m["rival_seconds"]:.1f}: {m["rival_over_ours"]:.2f} times as long (by round {m["rival_over_ours_low"]:.2f} to {m["rival_over_ours_high"]:.2f}).'
+        + _ahead(race)
+    )
+    if 'usual_over_ours' in m:
+        said += f' What fastai users write takes {m["usual_over_ours"]:.0f} times as long ({m["usual_over_ours_low"]:.0f} to {m["usual_over_ours_high"]:.0f}, in {sum("usual_seconds" in r for r in race.tables["rounds"])} rounds).'
+    return (
+        said
+        + (_steps_answer(groups) if len(groups) > 1 else '')
+        + ''.join(_growth(r) for r in records if 'sizes' in r.tables)
+    )
 
+# %% ../nbs/29_mnist_tables.ipynb #a1fa477d
 def _ahead(race):
     "How much more ours reads than the rival, round by round"
-    if len(rows := race.tables['rounds']) < 2: return ''
-    mean, half = mean_interval([r['ours_accuracy']-r['rival_accuracy'] for r in rows])
-    return f' Ours reads {points(dict(mean=mean, low=mean-half, high=mean+half))} more, round by round.'
+    if len(rows := race.tables['rounds']) < 2:
+        return ''
+    mean, half = mean_interval([r['ours_accuracy'] - r['rival_accuracy'] for r in rows])
+    return f' Ours reads {points(dict(mean=mean, low=mean - half, high=mean + half))} more, round by round.'
+
 
 def _growth(rec):
     "How seconds and memory grow"
     t = scale_table(rec)
     per, memory = t['seconds per 10,000'], t['peak memory, MiB']
-    return f' From {t.index.min():,} to {t.index.max():,} images an epoch takes {per.min():.2f} to {per.max():.2f} seconds for each 10,000, and at most {memory.max()/1024:.1f} GiB.'
+    return f' From {t.index.min():,} to {t.index.max():,} images an epoch takes {per.min():.2f} to {per.max():.2f} seconds for each 10,000, and at most {memory.max() / 1024:.1f} GiB.'
 
+# %% ../nbs/29_mnist_tables.ipynb #64327116
 def _steps_answer(groups):
     "What one changed part does to seconds and accuracy"
-    others, base = {n:g for n,g in groups.items() if n != 'recipe'}, groups['recipe']
-    what, time, shown = ({n:f(g) for n,g in others.items()} for f in (lambda g: g[0].tables['what'], lambda g: _times(g, base), lambda g: difference(g, base)))
+    others, base = {n: g for n, g in groups.items() if n != 'recipe'}, groups['recipe']
+    what, time, shown = (
+        {n: f(g) for n, g in others.items()}
+        for f in (lambda g: g[0].tables['what'], lambda g: _times(g, base), lambda g: difference(g, base))
+    )
     slow = [f'{what[n]} {time[n]:.2f} times' for n in sorted(time, key=time.get, reverse=True) if time[n] > 1.1]
-    sure = [f'{what[n]} {points(d)}' for n,d in shown.items() if finding(d) == 'the interval leaves out zero']
-    halved = f" We expected bfloat16 to halve the time; float32 takes {time['float32']:.2f} times as long." if 'float32' in time else ''
-    return f" What takes longer: {'; '.join(slow) or 'nothing'}.{halved} What changes the accuracy on held-out images, over {len(base)} seeds: {'; '.join(sure) or 'nothing surely'}. Of the rest that cannot be said with so few seeds."
+    sure = [f'{what[n]} {points(d)}' for n, d in shown.items() if finding(d) == 'the interval leaves out zero']
+    halved = (
+        f' We expected bfloat16 to halve the time; float32 takes {time["float32"]:.2f} times as long.'
+        if 'float32' in time
+        else ''
+    )
+    return f' What takes longer: {"; ".join(slow) or "nothing"}.{halved} What changes the accuracy on held-out images, over {len(base)} seeds: {"; ".join(sure) or "nothing surely"}. Of the rest that cannot be said with so few seeds.'
 
 # %% ../nbs/29_mnist_tables.ipynb #3a60d592
 def q2_column(
-    g, # records of one model
-    speed:float|None # seconds per image, of all models together
-)->dict: # quantity -> text
+    g,  # records of one model
+    speed: float | None,  # seconds per image, of all models together
+) -> dict:  # quantity -> text
     "One model's side of the table"
     levels = sorted({k for r in g for k in r.metrics if k.startswith('to_')})
-    reach = {f'{u} to {k[3:]} % on validation':reached(g, k, u, speed) for k in levels for u in ('epochs','steps','seconds')}
-    return {**reach, 'training loss, last epoch':spread(g, 'train_loss', 1, '', 4), 'validation loss, last epoch':spread(g, 'valid_loss', 1, '', 4), 'test loss':spread(g, 'test_loss', 1, '', 4),
-            'area under the validation curve':spread(g, 'area'), 'training accuracy, 5,000 images':spread(g, 'train_accuracy'), 'validation accuracy':spread(g, 'valid_accuracy'), 'test accuracy':spread(g, 'accuracy'), 'seconds of training':spread(g, 'train_seconds', 1, '', 1), 'seconds of pretraining before':spread(g, 'pretrain_seconds', 1, '', 1),
-            'seeds':str(len(g))}
+    reach = {
+        f'{u} to {k[3:]} % on validation': reached(g, k, u, speed)
+        for k in levels
+        for u in ('epochs', 'steps', 'seconds')
+    }
+    return {
+        **reach,
+        'training loss, last epoch': spread(g, 'train_loss', 1, '', 4),
+        'validation loss, last epoch': spread(g, 'valid_loss', 1, '', 4),
+        'test loss': spread(g, 'test_loss', 1, '', 4),
+        'area under the validation curve': spread(g, 'area'),
+        'training accuracy, 5,000 images': spread(g, 'train_accuracy'),
+        'validation accuracy': spread(g, 'valid_accuracy'),
+        'test accuracy': spread(g, 'accuracy'),
+        'seconds of training': spread(g, 'train_seconds', 1, '', 1),
+        'seconds of pretraining before': spread(g, 'pretrain_seconds', 1, '', 1),
+        'seeds': str(len(g)),
+    }
 
+# %% ../nbs/29_mnist_tables.ipynb #ec9be39b
 def layers_table(
-    records # 'layers' of Q2, over seeds
-)->pd.DataFrame: # a row per layer
+    records,  # 'layers' of Q2, over seeds
+) -> pd.DataFrame:  # a row per layer
     "What became of the pretrained layers: the mean over seeds and half the width of its 95 % interval"
-    names = dict(moved='moved, relative to its size', as_pretrained='like before MNIST (CKA)', as_other_start='like the other start (CKA)', as_untrained='like untrained weights (CKA)')
+    names = dict(
+        moved='moved, relative to its size',
+        as_pretrained='like before MNIST (CKA)',
+        as_other_start='like the other start (CKA)',
+        as_untrained='like untrained weights (CKA)',
+    )
+
     def cell(i, k):
         mean, half = mean_interval(v := [r.tables['layers'][i][k] for r in records])
         return f'{mean:.2f} ± {half:.2f}' if len(v) > 1 else f'{mean:.2f}'
-    rows = range(len(records[0].tables['layers']))
-    return pd.DataFrame([{title:cell(i, k) for k,title in names.items()} for i in rows], index=pd.Index([i+1 for i in rows], name='layer'))
 
+    rows = range(len(records[0].tables['layers']))
+    return pd.DataFrame(
+        [{title: cell(i, k) for k, title in names.items()} for i in rows],
+        index=pd.Index([i + 1 for i in rows], name='layer'),
+    )
+
+# %% ../nbs/29_mnist_tables.ipynb #37f6db2e
 def paired(
-    a, # records over seeds
-    b, # records over seeds
-    value, # function of a record that gives a number, or None
-    digits:int=2
-)->str: # '−0.40 (−0.52 to −0.28)'; empty where no seed has both
+    a,  # records over seeds
+    b,  # records over seeds
+    value,  # function of a record that gives a number, or None
+    digits: int = 2,
+) -> str:  # '−0.40 (−0.52 to −0.28)'; empty where no seed has both
     "How much larger a number is in `a` than in `b`, seed by seed, with a 95 % interval"
-    other = {r.seed:value(r) for r in b}
+    other = {r.seed: value(r) for r in b}
     d = [value(r) - other[r.seed] for r in a if value(r) is not None and other.get(r.seed) is not None]
-    if not d: return ''
+    if not d:
+        return ''
     mean, half = mean_interval(d)
-    text = f'{mean:+.{digits}f}' + (f' ({mean-half:+.{digits}f} to {mean+half:+.{digits}f})' if len(d) > 1 else '')
+    text = f'{mean:+.{digits}f}' + (f' ({mean - half:+.{digits}f} to {mean + half:+.{digits}f})' if len(d) > 1 else '')
     return text.replace('-', '−')
 
+# %% ../nbs/29_mnist_tables.ipynb #92b73a8a
 Q2_NAMES = dict(pretrained='B: pretrained on digits', scratch='C: random start')
 
+# %% ../nbs/29_mnist_tables.ipynb #48e32949
 def q2_table(
-    records # any records; those of Q2 count
-)->pd.DataFrame: # a row per quantity, a column per model, and their difference
+    records,  # any records; those of Q2 count
+) -> pd.DataFrame:  # a row per quantity, a column per model, and their difference
     "MNIST with and without pretraining"
     g = by_name(records, 'q2')
     speed = image_seconds([r for n in Q2_NAMES for r in g.get(n, [])])
-    t = pd.DataFrame({title:q2_column(g[n], speed) for n,title in Q2_NAMES.items() if n in g})
+    t = pd.DataFrame({title: q2_column(g[n], speed) for n, title in Q2_NAMES.items() if n in g})
     if len(t.columns) == 2:
         t['B − C'] = ''
         levels = sorted({k for r in g['scratch'] for k in r.metrics if k.startswith('to_')})
-        for k in levels: t.loc[f'epochs to {k[3:]} % on validation','B − C'] = paired(g['pretrained'], g['scratch'], lambda r: (r.metrics.get(k) or {}).get('epochs'))
-        for row, key in [('training loss, last epoch','train_loss'), ('validation loss, last epoch','valid_loss'), ('test loss','test_loss')]: t.loc[row,'B − C'] = paired(g['pretrained'], g['scratch'], lambda r: r.metrics.get(key), 4)
-        for row, key in [('area under the validation curve','area'), ('training accuracy, 5,000 images','train_accuracy'), ('validation accuracy','valid_accuracy'), ('test accuracy','accuracy')]: t.loc[row,'B − C'] = points(difference(g['pretrained'], g['scratch'], key))
+        for k in levels:
+            t.loc[f'epochs to {k[3:]} % on validation', 'B − C'] = paired(
+                g['pretrained'], g['scratch'], lambda r: (r.metrics.get(k) or {}).get('epochs')
+            )
+        for row, key in [
+            ('training loss, last epoch', 'train_loss'),
+            ('validation loss, last epoch', 'valid_loss'),
+            ('test loss', 'test_loss'),
+        ]:
+            t.loc[row, 'B − C'] = paired(g['pretrained'], g['scratch'], lambda r: r.metrics.get(key), 4)
+        for row, key in [
+            ('area under the validation curve', 'area'),
+            ('training accuracy, 5,000 images', 'train_accuracy'),
+            ('validation accuracy', 'valid_accuracy'),
+            ('test accuracy', 'accuracy'),
+        ]:
+            t.loc[row, 'B − C'] = points(difference(g['pretrained'], g['scratch'], key))
     return t.rename_axis('')
 
 # %% ../nbs/29_mnist_tables.ipynb #83d74171
 def transfer_table(
-    records # of `transfer`
-)->pd.DataFrame: # a row per start, way and number of images
+    records,  # of `transfer`
+) -> pd.DataFrame:  # a row per start, way and number of images
     "Mean accuracy with its interval over seeds, and the difference to a random start, seed by seed; `longer_`: to one that was trained three times as long"
-    groups = {n:g for n,g in by_name(records, 'q2').items() if n.count('-') == 2}
+    groups = {n: g for n, g in by_name(records, 'q2').items() if n.count('-') == 2}
+
     def row(name, g):
         start, way, n = name.split('-')
         mean, half = mean_interval([r.metrics['accuracy'] for r in g])
-        over = {'':difference(g, groups.get(f'scratch-full-{n}', [])) if (start, way) != ('scratch', 'full') else None, 'longer_':difference(g, groups.get(f'scratch-longer-{n}', [])) if start != 'scratch' else None}
-        return dict(start=start, way=way, n=int(n), seeds=len(g), accuracy=mean, half=half, **{f'{of}{k}':d[k] if d else None for of,d in over.items() for k in ('mean','low','high')})
-    return pd.DataFrame([row(*item) for item in groups.items()]).sort_values(['start','way','n'], ignore_index=True) if groups else pd.DataFrame()
+        over = {
+            '': difference(g, groups.get(f'scratch-full-{n}', [])) if (start, way) != ('scratch', 'full') else None,
+            'longer_': difference(g, groups.get(f'scratch-longer-{n}', [])) if start != 'scratch' else None,
+        }
+        return dict(
+            start=start,
+            way=way,
+            n=int(n),
+            seeds=len(g),
+            accuracy=mean,
+            half=half,
+            **{f'{of}{k}': d[k] if d else None for of, d in over.items() for k in ('mean', 'low', 'high')},
+        )
+
+    return (
+        pd.DataFrame([row(*item) for item in groups.items()]).sort_values(['start', 'way', 'n'], ignore_index=True)
+        if groups
+        else pd.DataFrame()
+    )
 
 # %% ../nbs/29_mnist_tables.ipynb #ccd18625
 def plot_transfer(
-    t:pd.DataFrame, # from `transfer_table`
-    ax, # where to draw
-    y:str='accuracy' # or 'mean': the difference to a random start
-): # `ax`
+    t: pd.DataFrame,  # from `transfer_table`
+    ax,  # where to draw
+    y: str = 'accuracy',  # or 'mean': the difference to a random start
+):  # `ax`
     "Accuracy, or what a start is worth, against the number of images"
-    for i, ((start, way), part) in enumerate(t.groupby(['start','way'], sort=False)):
-        if y == 'mean' and (start, way) == ('scratch', 'full'): continue
-        low, high = (part.accuracy-part.half, part.accuracy+part.half) if y == 'accuracy' else (part.low.astype(float), part.high.astype(float))
-        ax.plot(part.n, 100*part[y].astype(float), marker='o', ms=3, lw=1.4, color=f'C{i}', label=f'{start}, {way}')
-        ax.fill_between(part.n, 100*low, 100*high, color=f'C{i}', alpha=.15, lw=0)
+    for i, ((start, way), part) in enumerate(t.groupby(['start', 'way'], sort=False)):
+        if y == 'mean' and (start, way) == ('scratch', 'full'):
+            continue
+        low, high = (
+            (part.accuracy - part.half, part.accuracy + part.half)
+            if y == 'accuracy'
+            else (part.low.astype(float), part.high.astype(float))
+        )
+        ax.plot(part.n, 100 * part[y].astype(float), marker='o', ms=3, lw=1.4, color=f'C{i}', label=f'{start}, {way}')
+        ax.fill_between(part.n, 100 * low, 100 * high, color=f'C{i}', alpha=0.15, lw=0)
     if y == 'mean':
-        ax.axhline(0, color='#555555', lw=.8)
-        ax.set_yscale('symlog', linthresh=1) # tens of points with few images, tenths with many
-    ax.set(xscale='log', xlabel='MNIST images', ylabel='test accuracy (%)' if y == 'accuracy' else 'gain over a random start (points)')
+        ax.axhline(0, color='#555555', lw=0.8)
+        ax.set_yscale('symlog', linthresh=1)  # tens of points with few images, tenths with many
+    ax.set(
+        xscale='log',
+        xlabel='MNIST images',
+        ylabel='test accuracy (%)' if y == 'accuracy' else 'gain over a random start (points)',
+    )
     ax.legend(fontsize=8)
     return ax
 
 # %% ../nbs/29_mnist_tables.ipynb #5097b930
 def transfer_answer(
-    t:pd.DataFrame # from `transfer_table`
-)->str: # Markdown
+    t: pd.DataFrame,  # from `transfer_table`
+) -> str:  # Markdown
     "At which numbers of images a start pays, at which it costs, and at which that cannot be said: by whether the interval of the difference leaves out zero"
-    if t.empty or t.seeds.max() < 2: return '*Not run yet: `midas_task2 study transfer`.*'
-    def tell(start, way, part, of=''):
-        low, high, best = (*(part[f'{of}{end}'].astype(float) for end in ('low','high')), part.loc[part[f'{of}mean'].astype(float).idxmax()])
-        at = {said:part.n[rows].tolist() for said,rows in {'pays at':low > 0, 'costs at':high < 0, 'not told at':(low <= 0) & (high >= 0)}.items()}
-        return f"*{start}*, {way}: " + ', '.join(f"{said} {' / '.join(f'{n:,}' for n in ns)}" for said,ns in at.items() if ns) + f" (most at {best.n:,}: {points({k:best[of+k] for k in ('mean','low','high')})})"
-    groups = [(*k, part) for k,part in t[t['mean'].notna() & ((t.start != 'scratch') | (t.way == 'longer'))].groupby(['start','way'], sort=False)]
-    said = f"Against a random start with the same number of images, over {t.seeds.max()} seeds, each interval for itself: " + '; '.join(tell(*g) for g in groups) + '.'
-    longer = [tell(start, way, part[part.longer_mean.notna()], 'longer_') for start,way,part in groups if way == 'full' and part.longer_mean.notna().any()]
-    return said + (f" Against a random start that is trained three times as long: {'; '.join(longer)}." if longer else '')
+    if t.empty or t.seeds.max() < 2:
+        return '*Not run yet: `midas_task2 study transfer`.*'
 
+    def tell(start, way, part, of=''):
+        low, high, best = (
+            *(part[f'{of}{end}'].astype(float) for end in ('low', 'high')),
+            part.loc[part[f'{of}mean'].astype(float).idxmax()],
+        )
+        at = {
+            said: part.n[rows].tolist()
+            for said, rows in {
+                'pays at': low > 0,
+                'costs at': high < 0,
+                'not told at': (low <= 0) & (high >= 0),
+            }.items()
+        }
+        return (
+            f'*{start}*, {way}: '
+            + ', '.join(f'{said} {" / ".join(f"{n:,}" for n in ns)}' for said, ns in at.items() if ns)
+            + f' (most at {best.n:,}: {points({k: best[of + k] for k in ("mean", "low", "high")})})'
+        )
+
+    groups = [
+        (*k, part)
+        for k, part in t[t['mean'].notna() & ((t.start != 'scratch') | (t.way == 'longer'))].groupby(
+            ['start', 'way'], sort=False
+        )
+    ]
+    said = (
+        f'Against a random start with the same number of images, over {t.seeds.max()} seeds, each interval for itself: '
+        + '; '.join(tell(*g) for g in groups)
+        + '.'
+    )
+    longer = [
+        tell(start, way, part[part.longer_mean.notna()], 'longer_')
+        for start, way, part in groups
+        if way == 'full' and part.longer_mean.notna().any()
+    ]
+    return said + (
+        f' Against a random start that is trained three times as long: {"; ".join(longer)}.' if longer else ''
+    )
+
+# %% ../nbs/29_mnist_tables.ipynb #f1c7ee1e
 def zero_shot(
-    records # any records; those of pretraining count
-)->str: # a sentence, or nothing
+    records,  # any records; those of pretraining count
+) -> str:  # a sentence, or nothing
     "How many of MNIST's validation images networks of drawings read that saw none of MNIST"
     g = by_name(records, 'q2')
-    said = [f'that of {what} {spread(g[n], "zero_shot")}' for n,what in dict(pretrain='the drawn digits', pretrain_all='all drawn classes').items() if n in g]
+    said = [
+        f'that of {what} {spread(g[n], "zero_shot")}'
+        for n, what in dict(pretrain='the drawn digits', pretrain_all='all drawn classes').items()
+        if n in g
+    ]
     lost = seed_values(g.get('pretrained-full-10', []), 'accuracy'), seed_values(g.get('pretrain', []), 'zero_shot')
-    more = f" With ten images and a new head it is {spread(g['pretrained-full-10'], 'accuracy')} of the test images: who has so few, and the same classes, does better to keep the old head." if all(lost) and np.mean(lost[0]) < np.mean(lost[1]) else ''
-    return f"Before any MNIST image was seen, of its validation images the network reads: {', '.join(said)}.{more}" if said else ''
+    more = (
+        f' With ten images and a new head it is {spread(g["pretrained-full-10"], "accuracy")} of the test images: who has so few, and the same classes, does better to keep the old head.'
+        if all(lost) and np.mean(lost[0]) < np.mean(lost[1])
+        else ''
+    )
+    return (
+        f'Before any MNIST image was seen, of its validation images the network reads: {", ".join(said)}.{more}'
+        if said
+        else ''
+    )
 
 # %% ../nbs/29_mnist_tables.ipynb #cb13ce8e
-GAP_ROWS = dict(page='the whole page, made small', box='the box of the ink, at one size', mass='centred by mass, full brightness', bare='centred by mass, no augmentation at all', pen='centred by mass, strokes thinner and thicker')
+GAP_ROWS = dict(
+    page='the whole page, made small',
+    box='the box of the ink, at one size',
+    mass='centred by mass, full brightness',
+    bare='centred by mass, no augmentation at all',
+    pen='centred by mass, strokes thinner and thicker',
+)
 
+# %% ../nbs/29_mnist_tables.ipynb #581f9978
 def best_table(
-    records # any records; those of `best` count
-)->pd.DataFrame: # a row per start
+    records,  # any records; those of `best` count
+) -> pd.DataFrame:  # a row per start
     "The larger network: accuracies, and the difference to a random start, seed by seed"
     g = by_name(records, 'q2')
-    return result_table([r for n in ('best-scratch','best-pretrained') for r in g.get(n, [])], base='best-scratch', **{'test':'accuracy', 'validation':'valid_accuracy'}).rename(columns=dict(difference='test, over a random start'))
+    return result_table(
+        [r for n in ('best-scratch', 'best-pretrained') for r in g.get(n, [])],
+        base='best-scratch',
+        **{'test': 'accuracy', 'validation': 'valid_accuracy'},
+    ).rename(columns=dict(difference='test, over a random start'))
 
-AIM = .9965 # of one network, on average over seeds
 
+AIM = 0.9965  # of one network, on average over seeds
+
+# %% ../nbs/29_mnist_tables.ipynb #7afb50be
 def best_answer(
-    records # any records; those of `best` count
-)->str: # Markdown
+    records,  # any records; those of `best` count
+) -> str:  # Markdown
     "How far the larger network came: the start that reads more validation images"
-    g = {n:v for n,v in by_name(records, 'q2').items() if n in ('best-scratch','best-pretrained')}
-    if not g: return '*Not run yet: `midas_task2 study best`.*'
+    g = {n: v for n, v in by_name(records, 'q2').items() if n in ('best-scratch', 'best-pretrained')}
+    if not g:
+        return '*Not run yet: `midas_task2 study best`.*'
     top = max(g, key=lambda n: np.mean([r.metrics['valid_accuracy'] for r in g[n]]))
     mean = np.mean([r.metrics['accuracy'] for r in g[top]])
-    return f"One network, {'pretrained on drawn digits' if top == 'best-pretrained' else 'from a random start'} (the start that reads more validation images), reads {spread(g[top], 'accuracy')} of the test images over {len(g[top])} seeds; the aim of {AIM:.2%} is {'reached' if mean >= AIM else 'not reached'}."
+    return f'One network, {"pretrained on drawn digits" if top == "best-pretrained" else "from a random start"} (the start that reads more validation images), reads {spread(g[top], "accuracy")} of the test images over {len(g[top])} seeds; the aim of {AIM:.2%} is {"reached" if mean >= AIM else "not reached"}.'
 
+# %% ../nbs/29_mnist_tables.ipynb #88a1d651
 def gap_table(
-    records # any records; those of `gap` count
-)->pd.DataFrame: # a row per rendering
+    records,  # any records; those of `gap` count
+) -> pd.DataFrame:  # a row per rendering
     "How many of MNIST's images are read by networks of drawings that saw none of them"
     g = by_name(records, 'q2')
-    return result_table([r for row in GAP_ROWS for r in g.get(f'gap-{row}', [])], base='gap-mass', **{'MNIST, none seen':'accuracy'}).rename(index=lambda n: GAP_ROWS[n[4:]], columns=dict(difference='over centred by mass'))
+    return result_table(
+        [r for row in GAP_ROWS for r in g.get(f'gap-{row}', [])], base='gap-mass', **{'MNIST, none seen': 'accuracy'}
+    ).rename(index=lambda n: GAP_ROWS[n[4:]], columns=dict(difference='over centred by mass'))
 
+# %% ../nbs/29_mnist_tables.ipynb #83b4c162
 def gap_answer(
-    rec:Record # 'domains' of question 'q2'
-)->str: # Markdown
+    rec: Record,  # 'domains' of question 'q2'
+) -> str:  # Markdown
     "Whose neighbours MNIST's images are, and how wide the pens"
-    return ("Of the ten nearest neighbours of an MNIST image (grey), as the network of whole pages sees it, {page_strangers:.0%} are drawings (red), {page_class:.0%} the same digit; as the network of drawings rendered like MNIST sees it, {pen_strangers:.0%} and {pen_class:.0%}. Were both domains one, about half would be drawings; but these are the drawings that the networks were trained on, so some of the distance is that between known and unknown images. "
-            "Strokes are {mnist_stroke:.1f} pixels wide in MNIST, {page_stroke:.1f} on the page made small and {pen_stroke:.1f} rendered like MNIST.").format(**rec.metrics)
+    return (
+        'Of the ten nearest neighbours of an MNIST image (grey), as the network of whole pages sees it, {page_strangers:.0%} are drawings (red), {page_class:.0%} the same digit; as the network of drawings rendered like MNIST sees it, {pen_strangers:.0%} and {pen_class:.0%}. Were both domains one, about half would be drawings; but these are the drawings that the networks were trained on, so some of the distance is that between known and unknown images. '
+        'Strokes are {mnist_stroke:.1f} pixels wide in MNIST, {page_stroke:.1f} on the page made small and {pen_stroke:.1f} rendered like MNIST.'
+    ).format(**rec.metrics)
 
 # %% ../nbs/29_mnist_tables.ipynb #1745dc71
-PUBLISHED = { # loss -> accuracy on MNIST's test files with one complementary label per image and a network of one hidden layer, in per cent, and where it is said
-    'pc':'85.0 (Ishida et al. 2017, by Gao & Zhang 2021)', 'ga':'88.6 to 93.1 (Ishida et al. 2019; Gao & Zhang 2021)', 'forward':'92.7 to 93.9 (Yu et al. 2018, by Chou et al. 2020 and Gao & Zhang 2021)',
-    'l_w':'91.8 (Gao & Zhang 2021)', 'scl_nl':'93.9 (Chou et al. 2020)', 'scl_exp':'93.9 (Chou et al. 2020)', 'op_w':'94.1 (Liu et al. 2023)'}
+PUBLISHED = {  # loss -> accuracy on MNIST's test files with one complementary label per image and a network of one hidden layer, in per cent, and where it is said
+    'pc': '85.0 (Ishida et al. 2017, by Gao & Zhang 2021)',
+    'ga': '88.6 to 93.1 (Ishida et al. 2019; Gao & Zhang 2021)',
+    'forward': '92.7 to 93.9 (Yu et al. 2018, by Chou et al. 2020 and Gao & Zhang 2021)',
+    'l_w': '91.8 (Gao & Zhang 2021)',
+    'scl_nl': '93.9 (Chou et al. 2020)',
+    'scl_exp': '93.9 (Chou et al. 2020)',
+    'op_w': '94.1 (Liu et al. 2023)',
+}
 PUBLISHED |= dict.fromkeys(('ure', 'nn', 'exp', 'log', 'dm', 'op'), 'not looked up')
-SAME = dict(log='scl_nl', forward='scl_nl') # with an even matrix the same training but for rounding (`12_losses`)
+SAME = dict(log='scl_nl', forward='scl_nl')  # with an even matrix the same training but for rounding (`12_losses`)
 
+# %% ../nbs/29_mnist_tables.ipynb #186164bb
 def loss_table(
-    records, # of one of the groups of losses
-    net:str # 'mlp' or 'cnn'
-)->pd.DataFrame: # a row per loss, best first
+    records,  # of one of the groups of losses
+    net: str,  # 'mlp' or 'cnn'
+) -> pd.DataFrame:  # a row per loss, best first
     "Accuracy on MNIST's test files, the estimate that needs none of them, the difference to SCL-NL seed by seed, and what others published for the same kind of network"
-    groups = {n:g for n,g in by_name(records, 'q3').items() if n.startswith(f'{net}_')}
-    if not groups: return pd.DataFrame()
-    order = sorted(groups, key=lambda n: -sum(r.metrics['accuracy'] for r in groups[n])/len(groups[n]))
-    t = result_table([r for n in order for r in groups[n]], base=f'{net}_scl_nl-scratch', **{'test accuracy':'accuracy', 'estimate, no clean label':'estimate'})
+    groups = {n: g for n, g in by_name(records, 'q3').items() if n.startswith(f'{net}_')}
+    if not groups:
+        return pd.DataFrame()
+    order = sorted(groups, key=lambda n: -sum(r.metrics['accuracy'] for r in groups[n]) / len(groups[n]))
+    t = result_table(
+        [r for n in order for r in groups[n]],
+        base=f'{net}_scl_nl-scratch',
+        **{'test accuracy': 'accuracy', 'estimate, no clean label': 'estimate'},
+    )
     t = t.rename(index=lambda n: n.removeprefix(f'{net}_').removesuffix('-scratch'))
     return t.assign(published=[PUBLISHED.get(l, '') for l in t.index]) if net == 'mlp' else t
 
+# %% ../nbs/29_mnist_tables.ipynb #0a58bae6
 def loss_answer(
-    records, # of one of the groups of losses
-    net:str, # 'mlp' or 'cnn'
-    fell:float=.02 # how far below its peak an estimate ends to be named
-)->str: # Markdown; empty for fewer than two seeds of SCL-NL
+    records,  # of one of the groups of losses
+    net: str,  # 'mlp' or 'cnn'
+    fell: float = 0.02,  # how far below its peak an estimate ends to be named
+) -> str:  # Markdown; empty for fewer than two seeds of SCL-NL
     "Which loss reads most, which cannot be told from SCL-NL, and whose estimate was better before the end"
-    groups = {n.removeprefix(f'{net}_').removesuffix('-scratch'):g for n,g in by_name(records, 'q3').items() if n.startswith(f'{net}_')}
-    groups = {l:g for l,g in groups.items() if l not in SAME and len(g) > 1}
-    if 'scl_nl' not in groups: return ''
-    mean = {l:np.mean(seed_values(g, 'accuracy')) for l,g in groups.items()}
+    groups = {
+        n.removeprefix(f'{net}_').removesuffix('-scratch'): g
+        for n, g in by_name(records, 'q3').items()
+        if n.startswith(f'{net}_')
+    }
+    groups = {l: g for l, g in groups.items() if l not in SAME and len(g) > 1}
+    if 'scl_nl' not in groups:
+        return ''
+    mean = {l: np.mean(seed_values(g, 'accuracy')) for l, g in groups.items()}
     order, base = sorted(mean, key=lambda l: -mean[l]), groups['scl_nl']
-    against = {l:d for l in order if l != 'scl_nl' and (d := difference(groups[l], base)) and d['n'] > 1}
+    against = {l: d for l in order if l != 'scl_nl' and (d := difference(groups[l], base)) and d['n'] > 1}
     kinds = dict(more=lambda d: d['low'] > 0, less=lambda d: d['high'] < 0, same=lambda d: d['low'] <= 0 <= d['high'])
-    said = {w:', '.join(f'`{l}`' for l,d in against.items() if pick(d)) or 'none' for w,pick in kinds.items()}
-    curve = {l:[np.mean(e) for e in zip(*([h['estimate'] for h in r.history] for r in groups[l]))] for l in order}
-    past = [f'`{l}` (epoch {np.argmax(c)+1}: {max(c):.1%}, at the end {c[-1]:.1%})' for l,c in curve.items() if max(c)-c[-1] > fell]
-    return (f"In {base[0].config['epochs']} epochs and over {len(base)} seeds `{order[0]}` reads most, {spread(groups[order[0]], 'accuracy')}. Against `scl_nl`, seed by seed: surely more: {said['more']}; surely less: {said['less']}; not told: {said['same']}. "
-            + (f"Some were better before the end, as their estimates tell without a clean label: {', '.join(past)}." if past else 'No estimate ends far below its peak.'))
-
+    said = {w: ', '.join(f'`{l}`' for l, d in against.items() if pick(d)) or 'none' for w, pick in kinds.items()}
+    curve = {l: [np.mean(e) for e in zip(*([h['estimate'] for h in r.history] for r in groups[l]))] for l in order}
+    past = [
+        f'`{l}` (epoch {np.argmax(c) + 1}: {max(c):.1%}, at the end {c[-1]:.1%})'
+        for l, c in curve.items()
+        if max(c) - c[-1] > fell
+    ]
+    return (
+        f'In {base[0].config["epochs"]} epochs and over {len(base)} seeds `{order[0]}` reads most, {spread(groups[order[0]], "accuracy")}. Against `scl_nl`, seed by seed: surely more: {said["more"]}; surely less: {said["less"]}; not told: {said["same"]}. '
+        + (
+            f'Some were better before the end, as their estimates tell without a clean label: {", ".join(past)}.'
+            if past
+            else 'No estimate ends far below its peak.'
+        )
+    )
 
 # %% ../nbs/29_mnist_tables.ipynb #35e41009
-METHODS, STARTS = ('plain','argmin','scl_nl','recipe','oracle'), ('scratch','q1','digits')
+METHODS, STARTS = ('plain', 'argmin', 'scl_nl', 'recipe', 'oracle'), ('scratch', 'q1', 'digits')
+
 
 def start_rows(
-    names, # of records
-    few:bool=False # those with a number of images, instead of those with all
-)->list: # of them, those that name a method and a start: by size, method and start
+    names,  # of records
+    few: bool = False,  # those with a number of images, instead of those with all
+) -> list:  # of them, those that name a method and a start: by size, method and start
     "The rows of a study of starts"
-    parts = {n:n.split('-') for n in names}
+    parts = {n: n.split('-') for n in names}
     order = lambda n: (int(parts[n][2]) if few else 0, METHODS.index(parts[n][0]), STARTS.index(parts[n][1]))
-    return sorted((n for n,p in parts.items() if len(p) == 2 + few and p[0] in METHODS and p[1] in STARTS), key=order)
+    return sorted((n for n, p in parts.items() if len(p) == 2 + few and p[0] in METHODS and p[1] in STARTS), key=order)
 
+# %% ../nbs/29_mnist_tables.ipynb #4bf8f807
 def starts_table(
-    records, # of the groups `answer` or `sizes`
-    few:bool=False # those with a number of images, instead of those with all
-)->pd.DataFrame: # a row per method, start and number of images
+    records,  # of the groups `answer` or `sizes`
+    few: bool = False,  # those with a number of images, instead of those with all
+) -> pd.DataFrame:  # a row per method, start and number of images
     "Accuracy, of one look and over changed copies of each image; the training labels that come out right; the estimate that needs no clean label, the difference to a random start, and in how many epochs of given labels the estimate came to a level. Beside few images stand the rows of the same method with all"
     groups = by_name(records, 'q3')
+
     def row(n):
         start = n.split('-')[1]
         d = difference(groups[n], groups.get(n.replace(f'-{start}', '-scratch'), [])) if start != 'scratch' else None
-        epochs = lambda k: '' if 'networks' in groups[n][0].config else reached(groups[n], k, 'epochs') # a recipe's last network has others before it
-        return {'seeds':len(groups[n]), 'test accuracy':spread(groups[n], 'accuracy'), 'with changed copies':spread(groups[n], 'accuracy_views'), 'labels recovered':spread(groups[n], 'recovered'), 'estimate, no clean label':spread(groups[n], 'estimate'),
-                'over a random start':points(d) if d else '', **{f'epochs to {l} %':epochs(f'to_{l}') for l in (90, 95, 98)}, 'clean labels':'used' if groups[n][0].metrics['uses_clean_labels'] else ''}
+        epochs = lambda k: (
+            '' if 'networks' in groups[n][0].config else reached(groups[n], k, 'epochs')
+        )  # a recipe's last network has others before it
+        return {
+            'seeds': len(groups[n]),
+            'test accuracy': spread(groups[n], 'accuracy'),
+            'with changed copies': spread(groups[n], 'accuracy_views'),
+            'labels recovered': spread(groups[n], 'recovered'),
+            'estimate, no clean label': spread(groups[n], 'estimate'),
+            'over a random start': points(d) if d else '',
+            **{f'epochs to {l} %': epochs(f'to_{l}') for l in (90, 95, 98)},
+            'clean labels': 'used' if groups[n][0].metrics['uses_clean_labels'] else '',
+        }
+
     names = start_rows(groups, few)
-    if names and few: names += [n for n in start_rows(groups) if n.split('-')[0] in {m.split('-')[0] for m in names}]
-    t = pd.DataFrame.from_dict({n:row(n) for n in names}, orient='index')
-    return t.loc[:, ~t.isin(['', '–']).all()] # a column in which nothing was measured says nothing
+    if names and few:
+        names += [n for n in start_rows(groups) if n.split('-')[0] in {m.split('-')[0] for m in names}]
+    t = pd.DataFrame.from_dict({n: row(n) for n in names}, orient='index')
+    return t.loc[:, ~t.isin(['', '–']).all()]  # a column in which nothing was measured says nothing
 
 # %% ../nbs/29_mnist_tables.ipynb #a57cd742
 def plot_learning(
-    records, # of the group `answer`
-    ax, # where to draw
-    low:float|None=None # per cent at the lower end; default: all is shown
-): # `ax`
+    records,  # of the group `answer`
+    ax,  # where to draw
+    low: float | None = None,  # per cent at the lower end; default: all is shown
+):  # `ax`
     "The estimate from held-out given labels against the passes over the images, a line per method and start, each the mean over seeds; of a recipe its last network, after the others' passes"
     groups = by_name(records, 'q3')
     lines = dict(zip(STARTS, ('-', '--', ':')))
@@ -314,233 +562,403 @@ def plot_learning(
     for name in names:
         g, (method, start) = groups[name], name.split('-')
         epochs = range(min(len(r.history) for r in g))
-        ax.plot([_before(g[0])+e+1 for e in epochs], [100*np.mean([r.history[e]['estimate'] for r in g]) for e in epochs], color=f'C{METHODS.index(method)}', ls=lines[start])
-    methods, starts = ([p for p in every if p in {n.split('-')[k] for n in names}] for k,every in enumerate((METHODS, STARTS)))
-    for m in methods: ax.plot([], [], color=f'C{METHODS.index(m)}', label=m + (', last network' if any('networks' in r.config for n in names for r in groups[n] if n.startswith(m)) else ''))
-    for s in starts: ax.plot([], [], color='grey', ls=lines[s], label=s)
+        ax.plot(
+            [_before(g[0]) + e + 1 for e in epochs],
+            [100 * np.mean([r.history[e]['estimate'] for r in g]) for e in epochs],
+            color=f'C{METHODS.index(method)}',
+            ls=lines[start],
+        )
+    methods, starts = (
+        [p for p in every if p in {n.split('-')[k] for n in names}] for k, every in enumerate((METHODS, STARTS))
+    )
+    for m in methods:
+        ax.plot(
+            [],
+            [],
+            color=f'C{METHODS.index(m)}',
+            label=m
+            + (
+                ', last network'
+                if any('networks' in r.config for n in names for r in groups[n] if n.startswith(m))
+                else ''
+            ),
+        )
+    for s in starts:
+        ax.plot([], [], color='grey', ls=lines[s], label=s)
     ax.set(xlabel='passes over the images', ylabel='accuracy, estimated (%)', xscale='log')
-    if low is not None: ax.set_ylim(low, 100)
+    if low is not None:
+        ax.set_ylim(low, 100)
     ax.legend(fontsize=8)
     return ax
 
+# %% ../nbs/29_mnist_tables.ipynb #bfba0522
 def _before(r):
     "Epochs of a recipe's networks before its last one"
     rows = r.tables.get('teachers', ())
     return sum(t['network'] < rows[-1]['network'] for t in rows)
 
-
 # %% ../nbs/29_mnist_tables.ipynb #b20be9ff
 def taught_groups(
-    records # of the group `answer`
-)->dict: # start -> records
+    records,  # of the group `answer`
+) -> dict:  # start -> records
     "The recipe's records that say what each of its networks read"
     groups = by_name(records, 'q3')
-    return {s:g for s in STARTS if (g := [r for r in groups.get(f'recipe-{s}', []) if r.tables.get('teachers')])}
+    return {s: g for s in STARTS if (g := [r for r in groups.get(f'recipe-{s}', []) if r.tables.get('teachers')])}
 
+# %% ../nbs/29_mnist_tables.ipynb #3f0b24fb
 def plot_recipe(
-    records, # of the group `answer`
-    ax, # where to draw
-    low:float=97. # per cent at the lower end
-): # `ax`
+    records,  # of the group `answer`
+    ax,  # where to draw
+    low: float = 97.0,  # per cent at the lower end
+):  # `ax`
     "What the average of the recipe's network read of MNIST's test files after each pass over the images, networks one after the other, a line per start, each the mean over seeds"
     for k, (start, g) in enumerate(taught_groups(records).items()):
         rows = list(zip(*(r.tables['teachers'] for r in g)))
         for net in sorted({t[0]['network'] for t in rows}):
-            part = [(e+1, 100*np.mean([r['accuracy'] for r in t])) for e,t in enumerate(rows) if t[0]['network'] == net]
+            part = [
+                (e + 1, 100 * np.mean([r['accuracy'] for r in t])) for e, t in enumerate(rows) if t[0]['network'] == net
+            ]
             ax.plot(*zip(*part), color=f'C{k}', lw=1.2, label=f'from {start}' if net == 1 else None)
     ax.set(xlabel='passes over the images, networks one after the other', ylabel='test files read (%)', ylim=(low, 100))
     ax.legend(fontsize=8)
     return ax
 
+# %% ../nbs/29_mnist_tables.ipynb #24c1307e
 def recipe_answer(
-    records, # of the group `answer`
-    level:float=.99 # of MNIST's test files
-)->str: # Markdown
+    records,  # of the group `answer`
+    level: float = 0.99,  # of MNIST's test files
+) -> str:  # Markdown
     "After how many passes the recipe's first network reads so many, by start, and the difference to a random start, seed by seed"
-    epochs = lambda r: next((t['epoch'] for t in r.tables['teachers'] if t['network'] == 1 and t['accuracy'] >= level), None)
+    epochs = lambda r: next(
+        (t['epoch'] for t in r.tables['teachers'] if t['network'] == 1 and t['accuracy'] >= level), None
+    )
     groups, said = taught_groups(records), []
     for start, g in groups.items():
-        if not (v := [e for r in g if (e := epochs(r))]): continue
+        if not (v := [e for r in g if (e := epochs(r))]):
+            continue
         mean, half = mean_interval(v)
         more = paired(g, groups.get('scratch', []), epochs, 1) if start != 'scratch' else ''
-        said.append(f"from {start} after {mean:.1f}" + (f' ± {half:.1f}' if len(v) > 1 else '') + (f' passes ({len(v)} of {len(g)} seeds{"; " + more if more else ""})'))
-    return f"The average of the recipe's first network reads {level:.0%} of the test files {', '.join(said)}." if said else ''
-
+        said.append(
+            f'from {start} after {mean:.1f}'
+            + (f' ± {half:.1f}' if len(v) > 1 else '')
+            + (f' passes ({len(v)} of {len(g)} seeds{"; " + more if more else ""})')
+        )
+    return (
+        f"The average of the recipe's first network reads {level:.0%} of the test files {', '.join(said)}."
+        if said
+        else ''
+    )
 
 # %% ../nbs/29_mnist_tables.ipynb #da33586e
 def start_gains(
-    records # of the groups `answer` and `sizes`
-)->dict: # (number of images, 0: all; start) -> as from `difference`
+    records,  # of the groups `answer` and `sizes`
+) -> dict:  # (number of images, 0: all; start) -> as from `difference`
     "What a start is worth with the complementary loss, by number of images"
     groups = by_name(records, 'q3')
-    pairs = {(int(n.split('-')[2]) if few else 0, n.split('-')[1]):difference(groups[n], groups.get(n.replace(f"-{n.split('-')[1]}", '-scratch'), []))
-             for few in (True, False) for n in start_rows(groups, few) if n.startswith('scl_nl-') and '-scratch' not in n}
-    return {k:d for k,d in pairs.items() if d}
+    pairs = {
+        (int(n.split('-')[2]) if few else 0, n.split('-')[1]): difference(
+            groups[n], groups.get(n.replace(f'-{n.split("-")[1]}', '-scratch'), [])
+        )
+        for few in (True, False)
+        for n in start_rows(groups, few)
+        if n.startswith('scl_nl-') and '-scratch' not in n
+    }
+    return {k: d for k, d in pairs.items() if d}
 
+# %% ../nbs/29_mnist_tables.ipynb #46dd9159
 def plot_gains(
-    records, # of the groups `answer` and `sizes`
-    ax # where to draw
-): # `ax`
+    records,  # of the groups `answer` and `sizes`
+    ax,  # where to draw
+):  # `ax`
     "`start_gains` in points, with their 95 % intervals"
     gains = start_gains(records)
-    sizes = list(dict.fromkeys(n for n,_ in gains))
+    sizes = list(dict.fromkeys(n for n, _ in gains))
     for k, start in enumerate(STARTS[1:]):
-        d = [gains[n,start] for n in sizes if (n,start) in gains]
-        ax.errorbar([sizes.index(n) + .1*(2*k-1) for n in sizes if (n,start) in gains], [100*x['mean'] for x in d], 100*np.array([(x['high']-x['low'])/2 for x in d]), fmt='o', capsize=3, label=f'from {start}')
-    ax.axhline(0, color='grey', lw=.8)
+        d = [gains[n, start] for n in sizes if (n, start) in gains]
+        ax.errorbar(
+            [sizes.index(n) + 0.1 * (2 * k - 1) for n in sizes if (n, start) in gains],
+            [100 * x['mean'] for x in d],
+            100 * np.array([(x['high'] - x['low']) / 2 for x in d]),
+            fmt='o',
+            capsize=3,
+            label=f'from {start}',
+        )
+    ax.axhline(0, color='grey', lw=0.8)
     ax.set_xticks(range(len(sizes)), [f'{n:,}' if n else 'all' for n in sizes])
     ax.set(xlabel='images', ylabel='over a random start (points)')
     ax.legend(fontsize=8)
     return ax
 
+# %% ../nbs/29_mnist_tables.ipynb #f840a3b4
 def starts_answer(
-    records # of the groups `answer` and `sizes`
-)->str: # Markdown
+    records,  # of the groups `answer` and `sizes`
+) -> str:  # Markdown
     "What a start is worth, by method and size: differences to a random start whose interval leaves zero out, and those whose does not"
-    groups, said = by_name(records, 'q3'), {True:[], False:[]}
+    groups, said = by_name(records, 'q3'), {True: [], False: []}
     for n in start_rows(groups) + start_rows(groups, few=True):
         method, start, *size = n.split('-')
-        if start == 'scratch': continue
+        if start == 'scratch':
+            continue
         d = difference(groups[n], groups.get(n.replace(f'-{start}', '-scratch'), []))
-        if d and d['n'] > 1: said[d['low'] > 0 or d['high'] < 0].append(f"{method} from {start}" + (f", {int(size[0]):,} images" if size else '') + f" {points(d)}")
-    if not (said[True] or said[False]): return ''
-    return (f"A pretrained start makes a difference here: {'; '.join(said[True])}. " if said[True] else 'Nowhere is a pretrained start surely better or worse. ') + (f"Not told from a random start: {'; '.join(said[False])}." if said[False] else '')
+        if d and d['n'] > 1:
+            said[d['low'] > 0 or d['high'] < 0].append(
+                f'{method} from {start}' + (f', {int(size[0]):,} images' if size else '') + f' {points(d)}'
+            )
+    if not (said[True] or said[False]):
+        return ''
+    return (
+        f'A pretrained start makes a difference here: {"; ".join(said[True])}. '
+        if said[True]
+        else 'Nowhere is a pretrained start surely better or worse. '
+    ) + (f'Not told from a random start: {"; ".join(said[False])}.' if said[False] else '')
 
 # %% ../nbs/29_mnist_tables.ipynb #76fa6d3d
 def audit_answer(
-    records # any records; those of `run_audit` count
-)->str: # Markdown
+    records,  # any records; those of `run_audit` count
+) -> str:  # Markdown
     "What `diagnose` says of mnistTask3, how far off that is, and how long it takes"
     g = by_name(records, 'q3')
-    if not (alone := g.get('audit')): return ''
-    def law(r): # the matrix that the labels were drawn from, if the wrong ones are as likely as each other
+    if not (alone := g.get('audit')):
+        return ''
+
+    def law(r):  # the matrix that the labels were drawn from, if the wrong ones are as likely as each other
         right, C = r.metrics['true_share_right'], len(r.tables['vocab'])
-        return right*np.eye(C) + (1-right)/(C-1)*(1-np.eye(C))
-    def off(a, b): return np.array([np.abs(np.array(a(r)) - b(r)).max() for r in alone])
-    told, counted = (lambda r, k=k: np.array(r.tables[k]) for k in ('transition','counted'))
-    errors = {'the even spread':off(told, law), 'the counted shares':off(told, counted)}
-    if all('table_error' in r.metrics for r in alone): errors['the counted shares, for the table of given by recovered labels (`Audit.table`),'] = np.array([r.metrics['table_error'] for r in alone])
-    kinds, s = {r.metrics['kind'].replace('_', ' ') for r in alone}, 's'*(len(alone) > 1)
-    text = (f"`diagnose`, which is not told what the files are, calls the labels {' or '.join(sorted(kinds))} ({len(alone)} seed{s}), with {spread(alone, 'share_right')} right (counted: {spread(alone[:1], 'true_share_right')}). No entry of the matrix is off by more than "
-            + ', '.join(f'{e.max():.4f} from {what}' for what,e in errors.items()) + f" in any seed; the counted shares are off from an even spread by {off(counted, law).max():.4f} themselves, by the chance of the draw. "
-            f"It takes {_range([r.metrics['seconds'] for r in alone])} seconds{_threads(alone)}, and {spread(alone, 'recovered')} of the labels that it recovers are right.")
+        return right * np.eye(C) + (1 - right) / (C - 1) * (1 - np.eye(C))
+
+    def off(a, b):
+        return np.array([np.abs(np.array(a(r)) - b(r)).max() for r in alone])
+
+    told, counted = (lambda r, k=k: np.array(r.tables[k]) for k in ('transition', 'counted'))
+    errors = {'the even spread': off(told, law), 'the counted shares': off(told, counted)}
+    if all('table_error' in r.metrics for r in alone):
+        errors['the counted shares, for the table of given by recovered labels (`Audit.table`),'] = np.array(
+            [r.metrics['table_error'] for r in alone]
+        )
+    kinds, s = {r.metrics['kind'].replace('_', ' ') for r in alone}, 's' * (len(alone) > 1)
+    text = (
+        f'`diagnose`, which is not told what the files are, calls the labels {" or ".join(sorted(kinds))} ({len(alone)} seed{s}), with {spread(alone, "share_right")} right (counted: {spread(alone[:1], "true_share_right")}). No entry of the matrix is off by more than '
+        + ', '.join(f'{e.max():.4f} from {what}' for what, e in errors.items())
+        + f' in any seed; the counted shares are off from an even spread by {off(counted, law).max():.4f} themselves, by the chance of the draw. '
+        f'It takes {_range([r.metrics["seconds"] for r in alone])} seconds{_threads(alone)}, and {spread(alone, "recovered")} of the labels that it recovers are right.'
+    )
     if known := g.get('audit_reference'):
         m = known[0].metrics
-        text += (f" A network of drawings that saw no image of MNIST (`--reference q1`) reads {m['reference_accuracy']:.1%} of them, and agrees with {m['reference_agreement']:.1%} of the labels where chance would give {m['reference_chance']:.1%} (z = {m['reference_z']:.0f}): with it `diagnose` says "
-                 f"{' or '.join(sorted({r.metrics['kind'].replace('_', ' ') for r in known}))}, {spread(known, 'share_right')} right.")
+        text += (
+            f' A network of drawings that saw no image of MNIST (`--reference q1`) reads {m["reference_accuracy"]:.1%} of them, and agrees with {m["reference_agreement"]:.1%} of the labels where chance would give {m["reference_chance"]:.1%} (z = {m["reference_z"]:.0f}): with it `diagnose` says '
+            f'{" or ".join(sorted({r.metrics["kind"].replace("_", " ") for r in known}))}, {spread(known, "share_right")} right.'
+        )
     return text
 
+# %% ../nbs/29_mnist_tables.ipynb #56c08490
 def _range(v):
     low, high = (f'{f(v):.0f}' for f in (min, max))
     return low if low == high else f'{low} to {high}'
 
+
 def _threads(records):
     n = {r.environment.get('hardware', {}).get('threads') for r in records}
-    return f" with {'one thread' if n == {1} else f'{n.pop()} threads'}" if len(n) == 1 and n != {None} else ''
-
+    return f' with {"one thread" if n == {1} else f"{n.pop()} threads"}' if len(n) == 1 and n != {None} else ''
 
 # %% ../nbs/29_mnist_tables.ipynb #5ab7a3cd
 def right_verdict(
-    kind:str, # as for `spoil`
-    rate:float, # share of labels that were changed
-    reference:bool=True # whether somebody knows the right names
-)->str: # a key of `diagnose.KINDS`
+    kind: str,  # as for `spoil`
+    rate: float,  # share of labels that were changed
+    reference: bool = True,  # whether somebody knows the right names
+) -> str:  # a key of `diagnose.KINDS`
     "What there is to find out"
-    if not rate: return 'clean'
-    if kind in ('random','complementary') and rate < 1: return 'symmetric'
-    if kind in ('pair','permuted') and rate < .5: return 'class_dependent'
-    if kind in ('pair','permuted'): return 'permuted' if reference else 'clean' if rate == 1 else 'class_dependent'
+    if not rate:
+        return 'clean'
+    if kind in ('random', 'complementary') and rate < 1:
+        return 'symmetric'
+    if kind in ('pair', 'permuted') and rate < 0.5:
+        return 'class_dependent'
+    if kind in ('pair', 'permuted'):
+        return 'permuted' if reference else 'clean' if rate == 1 else 'class_dependent'
     return dict(uneven='complementary', renamed='complementary').get(kind, kind)
 
+# %% ../nbs/29_mnist_tables.ipynb #47287bc5
 def spoiled(
-    records # any records
-)->list: # those of `37_verdicts`
+    records,  # any records
+) -> list:  # those of `37_verdicts`
     "Diagnoses of labels that were spoiled in a known way"
     return [r for r in records if 'spoiled' in r.config]
 
 # %% ../nbs/29_mnist_tables.ipynb #ad00435d
 WITNESSES = 'alone', 'with_reference'
 
+
 def verdict_table(
-    records, # from `run_verdicts`
-    which:str='alone' # or 'with_reference'
-)->pd.DataFrame: # rows: what was right to say; columns: what was said
+    records,  # from `run_verdicts`
+    which: str = 'alone',  # or 'with_reference'
+) -> pd.DataFrame:  # rows: what was right to say; columns: what was said
     "The confusion matrix of verdicts"
-    pairs = [(right_verdict(r.config['spoiled'], r.config['rate'], which != 'alone'), r.tables[which]['kind']) for r in records]
-    return pd.crosstab(*(pd.Series(v, dtype=object, name=n) for n,v in zip(('right','said'), zip(*pairs))))
+    pairs = [
+        (right_verdict(r.config['spoiled'], r.config['rate'], which != 'alone'), r.tables[which]['kind'])
+        for r in records
+    ]
+    return pd.crosstab(*(pd.Series(v, dtype=object, name=n) for n, v in zip(('right', 'said'), zip(*pairs))))
 
+# %% ../nbs/29_mnist_tables.ipynb #aced17f2
 def needs_names(
-    r:Record # from `run_verdict`
-)->bool:
+    r: Record,  # from `run_verdict`
+) -> bool:
     "Whether only somebody who knows the right names can say what happened"
-    return right_verdict(r.config['spoiled'], r.config['rate']) != right_verdict(r.config['spoiled'], r.config['rate'], False) or r.config['spoiled'] == 'renamed'
+    return (
+        right_verdict(r.config['spoiled'], r.config['rate'])
+        != right_verdict(r.config['spoiled'], r.config['rate'], False)
+        or r.config['spoiled'] == 'renamed'
+    )
 
+# %% ../nbs/29_mnist_tables.ipynb #adbd2df5
 def verdict_counts(
-    records, # from `run_verdicts`
-    which:str='alone' # or 'with_reference'
-)->tuple: # how many are right, of how many; from the data alone, of those where names do not matter
+    records,  # from `run_verdicts`
+    which: str = 'alone',  # or 'with_reference'
+) -> tuple:  # how many are right, of how many; from the data alone, of those where names do not matter
     "How often the kind was named"
     asked = [r for r in records if which != 'alone' or r.config['spoiled'] == 'renamed' or not needs_names(r)]
     return sum(r.tables[which]['right'] for r in asked), len(asked)
 
+# %% ../nbs/29_mnist_tables.ipynb #f69eee4f
 def coverage(
-    records, # from `run_verdicts`
-    which:str='alone' # or 'audit' or 'with_reference'
-)->tuple: # how often the interval holds the share, of how many, and how far off it is at most elsewhere
+    records,  # from `run_verdicts`
+    which: str = 'alone',  # or 'audit' or 'with_reference'
+) -> tuple:  # how often the interval holds the share, of how many, and how far off it is at most elsewhere
     "What the intervals of the share of right labels are worth where the kind was named"
-    asked = [r for r in records if r.tables[which]['right'] and r.tables[which]['kind'] != 'random' and (which == 'with_reference' or not needs_names(r))]
-    off = [max(r.tables[which]['share_right_low'] - r.metrics['share_right'], r.metrics['share_right'] - r.tables[which]['share_right_high'], 0.) for r in asked]
-    return sum(o == 0 for o in off), len(off), max(off, default=0.)
+    asked = [
+        r
+        for r in records
+        if r.tables[which]['right']
+        and r.tables[which]['kind'] != 'random'
+        and (which == 'with_reference' or not needs_names(r))
+    ]
+    off = [
+        max(
+            r.tables[which]['share_right_low'] - r.metrics['share_right'],
+            r.metrics['share_right'] - r.tables[which]['share_right_high'],
+            0.0,
+        )
+        for r in asked
+    ]
+    return sum(o == 0 for o in off), len(off), max(off, default=0.0)
 
 # %% ../nbs/29_mnist_tables.ipynb #7899111a
 def errors_table(
-    records # from `run_verdicts`
-)->pd.DataFrame: # a row per set of images and case
+    records,  # from `run_verdicts`
+) -> pd.DataFrame:  # a row per set of images and case
     "How often the kind was named, and how far off the estimates are, beside cleanlab's; per cent, means over seeds and 95 % intervals; of matrices the largest error, and how many entries their 95 % intervals hold"
-    who = {'first look':'alone', 'audit':'audit', 'with reference':'with_reference', 'cleanlab':'cleanlab'}
-    columns = {'right':'share_right', **{n:f'{w}_share_right' for n,w in who.items()}, **{f'{n}, matrix off by':f'{w}_matrix_error' for n,w in who.items()}, 'entries held by audit':'audit_entries_held', 'recovered':'recovered'}
+    who = {'first look': 'alone', 'audit': 'audit', 'with reference': 'with_reference', 'cleanlab': 'cleanlab'}
+    columns = {
+        'right': 'share_right',
+        **{n: f'{w}_share_right' for n, w in who.items()},
+        **{f'{n}, matrix off by': f'{w}_matrix_error' for n, w in who.items()},
+        'entries held by audit': 'audit_entries_held',
+        'recovered': 'recovered',
+    }
     groups = {}
-    for r in records: groups.setdefault((r.config['images'], f"{r.config['spoiled']} {r.config['rate']:.0%}"), []).append(r)
-    named = lambda g, w: f"{sum(r.tables[w]['right'] for r in g)} of {len(g)}"
-    return pd.DataFrame([{'named alone':named(g, 'alone'), 'named with reference':named(g, 'with_reference')} | {n:spread(g, k, unit='', digits=1) for n,k in columns.items()} for g in groups.values()], index=pd.MultiIndex.from_tuples(groups, names=['images','labels']))
+    for r in records:
+        groups.setdefault((r.config['images'], f'{r.config["spoiled"]} {r.config["rate"]:.0%}'), []).append(r)
+    named = lambda g, w: f'{sum(r.tables[w]["right"] for r in g)} of {len(g)}'
+    return pd.DataFrame(
+        [
+            {'named alone': named(g, 'alone'), 'named with reference': named(g, 'with_reference')}
+            | {n: spread(g, k, unit='', digits=1) for n, k in columns.items()}
+            for g in groups.values()
+        ],
+        index=pd.MultiIndex.from_tuples(groups, names=['images', 'labels']),
+    )
 
+# %% ../nbs/29_mnist_tables.ipynb #5f557c39
 def unseen_table(
-    records # from `run_verdicts`
-)->pd.DataFrame: # a row per set of images, kind of labels, and verdict
+    records,  # from `run_verdicts`
+) -> pd.DataFrame:  # a row per set of images, kind of labels, and verdict
     "What was said, how often"
-    rows = [{'images':r.config['images'], 'labels':f"{r.config['spoiled']} {r.config['rate']:.0%}", 'diagnosis':w.replace('_',' '), 'said':r.tables[w]['kind'], 'right':r.tables[w]['right']} for r in records for w in WITNESSES]
-    return pd.DataFrame(rows).groupby(list(rows[0]), sort=False).size().rename('seeds').reset_index().set_index('images') if rows else pd.DataFrame()
+    rows = [
+        {
+            'images': r.config['images'],
+            'labels': f'{r.config["spoiled"]} {r.config["rate"]:.0%}',
+            'diagnosis': w.replace('_', ' '),
+            'said': r.tables[w]['kind'],
+            'right': r.tables[w]['right'],
+        }
+        for r in records
+        for w in WITNESSES
+    ]
+    return (
+        pd.DataFrame(rows).groupby(list(rows[0]), sort=False).size().rename('seeds').reset_index().set_index('images')
+        if rows
+        else pd.DataFrame()
+    )
 
+# %% ../nbs/29_mnist_tables.ipynb #0e0fd9d3
 def wrong_verdicts(
-    records # from `run_verdicts`
-)->pd.DataFrame: # a row per wrong verdict
+    records,  # from `run_verdicts`
+) -> pd.DataFrame:  # a row per wrong verdict
     "Where it was wrong"
-    rows = [{'images':r.config['images'], 'labels':r.config['spoiled'], 'rate':r.config['rate'], 'seed':r.seed, 'diagnosis':w.replace('_',' '), 'said':r.tables[w]['kind'], 'confidence':r.tables[w]['confidence']} for r in records for w in WITNESSES if not r.tables[w]['right']]
+    rows = [
+        {
+            'images': r.config['images'],
+            'labels': r.config['spoiled'],
+            'rate': r.config['rate'],
+            'seed': r.seed,
+            'diagnosis': w.replace('_', ' '),
+            'said': r.tables[w]['kind'],
+            'confidence': r.tables[w]['confidence'],
+        }
+        for r in records
+        for w in WITNESSES
+        if not r.tables[w]['right']
+    ]
     return pd.DataFrame(rows).set_index('images') if rows else pd.DataFrame()
 
 # %% ../nbs/29_mnist_tables.ipynb #e2e21e8b
 def verdict_answer(
-    records # from `run_verdicts`
-)->str: # Markdown
+    records,  # from `run_verdicts`
+) -> str:  # Markdown
     "How often the kind was named, what was missed, and how far off the estimates are"
-    right = {w:verdict_counts(records, w) for w in WITNESSES}
+    right = {w: verdict_counts(records, w) for w in WITNESSES}
     look = 'audit' if all('audit' in r.tables for r in records) else 'alone'
     (held, asked, most), (held_ref, asked_ref, most_ref) = (coverage(records, w) for w in (look, 'with_reference'))
-    first = '; the first look alone {} of {}, up to {:.1f}'.format(*coverage(records)[:2], 100*coverage(records)[2]) if look != 'alone' else ''
+    first = (
+        '; the first look alone {} of {}, up to {:.1f}'.format(*coverage(records)[:2], 100 * coverage(records)[2])
+        if look != 'alone'
+        else ''
+    )
     blind = [r for r in records if needs_names(r) and r.config['spoiled'] != 'renamed']
-    false = sum(r.tables[w]['kind'] == 'complementary' for r in records for w in right if right_verdict(r.config['spoiled'], r.config['rate']) == 'random')
-    few = lambda n: [r for r in records if right_verdict(r.config['spoiled'], r.config['rate'], n != 'alone') == 'complementary' and not r.tables[n]['right']]
+    false = sum(
+        r.tables[w]['kind'] == 'complementary'
+        for r in records
+        for w in right
+        if right_verdict(r.config['spoiled'], r.config['rate']) == 'random'
+    )
+    few = lambda n: [
+        r
+        for r in records
+        if right_verdict(r.config['spoiled'], r.config['rate'], n != 'alone') == 'complementary'
+        and not r.tables[n]['right']
+    ]
     unsure = [r for r in few('alone') if r.tables['alone']['confidence'] is None]
     plain = [r for r in records if not needs_names(r)]
-    off, worst = lambda k: np.median([r.metrics[k] for r in plain]), max(plain, key=lambda r: r.metrics[f'{look}_matrix_error'])
-    return (f"Over {len({r.seed for r in records})} seed(s), from {min(r.seed for r in records)} on: the kind was named in {right['alone'][0]} of {right['alone'][1]} sets from the data alone, and in {right['with_reference'][0]} of {right['with_reference'][1]} with a reference. The other {len(blind)} sets, whose classes carry each other's names, cannot be told from right or one-sided labels without a reference. "
-                    f"Random labels were called complementary in {false or 'no'} case{'s'*(false > 1)}; complementary ones were missed {len(few('alone'))} time{'s'*(len(few('alone')) != 1)} from the data alone{f' (in {len(unsure)} the diagnosis says itself that so few labels cannot tell)' if unsure else ''} and {len(few('with_reference'))} time{'s'*(len(few('with_reference')) != 1)} with a reference. "
-                    f"Where the kind was named, and is not random, the 95 % interval of the share of right labels held the truth in {held} of {asked} sets, elsewhere it missed by up to {100*most:.1f} points (with a reference {held_ref} of {asked_ref}, up to {100*most_ref:.1f}{first}): it counts chance and, roughly, the network's mistakes. "
-                    f"The largest error of a matrix is {100*off(f'{look}_matrix_error'):.1f} points in the median and {100*worst.metrics[f'{look}_matrix_error']:.1f} at most ({worst.config['images']}, {worst.config['spoiled']} {worst.config['rate']:.0%}), cleanlab's from the same probabilities {100*off('cleanlab_matrix_error'):.1f} in the median.")
+    off, worst = (
+        lambda k: np.median([r.metrics[k] for r in plain]),
+        max(plain, key=lambda r: r.metrics[f'{look}_matrix_error']),
+    )
+    return (
+        f"Over {len({r.seed for r in records})} seed(s), from {min(r.seed for r in records)} on: the kind was named in {right['alone'][0]} of {right['alone'][1]} sets from the data alone, and in {right['with_reference'][0]} of {right['with_reference'][1]} with a reference. The other {len(blind)} sets, whose classes carry each other's names, cannot be told from right or one-sided labels without a reference. "
+        f'Random labels were called complementary in {false or "no"} case{"s" * (false > 1)}; complementary ones were missed {len(few("alone"))} time{"s" * (len(few("alone")) != 1)} from the data alone{f" (in {len(unsure)} the diagnosis says itself that so few labels cannot tell)" if unsure else ""} and {len(few("with_reference"))} time{"s" * (len(few("with_reference")) != 1)} with a reference. '
+        f"Where the kind was named, and is not random, the 95 % interval of the share of right labels held the truth in {held} of {asked} sets, elsewhere it missed by up to {100 * most:.1f} points (with a reference {held_ref} of {asked_ref}, up to {100 * most_ref:.1f}{first}): it counts chance and, roughly, the network's mistakes. "
+        f"The largest error of a matrix is {100 * off(f'{look}_matrix_error'):.1f} points in the median and {100 * worst.metrics[f'{look}_matrix_error']:.1f} at most ({worst.config['images']}, {worst.config['spoiled']} {worst.config['rate']:.0%}), cleanlab's from the same probabilities {100 * off('cleanlab_matrix_error'):.1f} in the median."
+    )
 
 # %% ../nbs/29_mnist_tables.ipynb #c7386491
-def of_study(
-    r:Record
-)->bool:
+def of_study(r: Record) -> bool:
     "Whether a record belongs to one of the studies on MNIST's images, rather than to a run of a question"
-    return r.question == 'bench' or r.question in ('q2','q3') and ('spoiled' in r.config or r.name.count('-') == 2 or r.name in ('domains','pretrain_all') or r.name.startswith(('best-','gap-','mlp_','cnn_')))
+    return (
+        r.question == 'bench'
+        or r.question in ('q2', 'q3')
+        and (
+            'spoiled' in r.config
+            or r.name.count('-') == 2
+            or r.name in ('domains', 'pretrain_all')
+            or r.name.startswith(('best-', 'gap-', 'mlp_', 'cnn_'))
+        )
+    )

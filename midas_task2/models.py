@@ -19,49 +19,55 @@ from .core import InputError
 
 # %% ../nbs/10_models.ipynb #053b74e1
 def compact(
-    n_out:int, # number of classes
-    c_in:int=1, # channels
-    size:tuple=(54,72), # height, width; any size works
-    widths:tuple=(32,64,128,128), # channels of the stem and of the blocks
-    p:float=.1 # dropout before the last layer
-)->nn.Sequential: # body, head
+    n_out: int,  # number of classes
+    c_in: int = 1,  # channels
+    size: tuple = (54, 72),  # height, width; any size works
+    widths: tuple = (32, 64, 128, 128),  # channels of the stem and of the blocks
+    p: float = 0.1,  # dropout before the last layer
+) -> nn.Sequential:  # body, head
     "Our residual network: a 5x5 stem of stride 2, then residual blocks of stride 2, 2, 1"
     stem = ConvLayer(c_in, widths[0], ks=5, stride=2)
-    blocks = [ResBlock(1, ni, nf, stride=s) for ni,nf,s in zip(widths, widths[1:], (2,2,1))]
+    blocks = [ResBlock(1, ni, nf, stride=s) for ni, nf, s in zip(widths, widths[1:], (2, 2, 1))]
     return _join([stem, *blocks], _pool_head(widths[-1], n_out, p))
 
-def _pool_head(nf, n_out, p=0.):
+# %% ../nbs/10_models.ipynb #412ba4b8
+def _pool_head(nf, n_out, p=0.0):
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(p), nn.Linear(nf, n_out))
+
 
 def _join(body, head):
     return nn.Sequential(body if isinstance(body, nn.Module) else nn.Sequential(*body), head)
 
 # %% ../nbs/10_models.ipynb #32cd706d
 def lean(
-    n_out:int, # number of classes
-    c_in:int=1, # channels
-    size:tuple=(28,28), # height, width: fixes the width of the last layer
-    widths:tuple=(32,64,64), # channels of the three convolutions
-    p:float=.1 # dropout before the last layer
-)->nn.Sequential: # body, head
+    n_out: int,  # number of classes
+    c_in: int = 1,  # channels
+    size: tuple = (28, 28),  # height, width: fixes the width of the last layer
+    widths: tuple = (32, 64, 64),  # channels of the three convolutions
+    p: float = 0.1,  # dropout before the last layer
+) -> nn.Sequential:  # body, head
     "Our network for small digits: a 6x6 convolution of stride 2 and two 3x3, each with batch norm and ReLU, max pooling between them, one fully connected layer"
     stem = nn.Sequential(nn.Conv2d(c_in, widths[0], 6, 2, 2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU())
-    blocks = [nn.Sequential(nn.MaxPool2d(2), ConvLayer(i, o)) for i,o in zip(widths, widths[1:])]
-    cells = (size[0]//2**len(widths)) * (size[1]//2**len(widths))
-    return _join([stem, *blocks], nn.Sequential(nn.Flatten(), nn.Dropout(p), nn.Linear(widths[-1]*cells, n_out)))
+    blocks = [nn.Sequential(nn.MaxPool2d(2), ConvLayer(i, o)) for i, o in zip(widths, widths[1:])]
+    cells = (size[0] // 2 ** len(widths)) * (size[1] // 2 ** len(widths))
+    return _join([stem, *blocks], nn.Sequential(nn.Flatten(), nn.Dropout(p), nn.Linear(widths[-1] * cells, n_out)))
 
 # %% ../nbs/10_models.ipynb #b7045504
 def baseline(
-    n_out:int, # number of classes
-    c_in:int=1, # channels
-    size:tuple=(54,72), # height, width: fixes the width of the fully connected layer
-    widths:tuple=(16,32,64) # channels of the three convolutions
-)->nn.Sequential: # body, head
+    n_out: int,  # number of classes
+    c_in: int = 1,  # channels
+    size: tuple = (54, 72),  # height, width: fixes the width of the fully connected layer
+    widths: tuple = (16, 32, 64),  # channels of the three convolutions
+) -> nn.Sequential:  # body, head
     "Three conv 3x3 (stride 1, padded), each with ReLU and 2x2 max pooling, and one fully connected layer"
-    body = [nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)) for i,o in zip((c_in,*widths), widths)]
-    return _join(body, nn.Sequential(nn.Flatten(), nn.Linear(widths[-1]*(size[0]//8)*(size[1]//8), n_out)))
+    body = [
+        nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        for i, o in zip((c_in, *widths), widths)
+    ]
+    return _join(body, nn.Sequential(nn.Flatten(), nn.Linear(widths[-1] * (size[0] // 8) * (size[1] // 8), n_out)))
 
-def _torchvision(make, n_out, c_in=1, size=(54,72)):
+# %% ../nbs/10_models.ipynb #37e307fd
+def _torchvision(make, n_out, c_in=1, size=(54, 72)):
     "A torchvision classifier without weights, cut into body and head"
     m = make(weights=None, num_classes=n_out)
     if hasattr(m, 'features'):
@@ -72,10 +78,12 @@ def _torchvision(make, n_out, c_in=1, size=(54,72)):
     _set_channels(body, c_in)
     return nn.Sequential(body, head)
 
+# %% ../nbs/10_models.ipynb #49dfb8fb
 def _set_channels(body, c_in):
     "Replace the first convolution by one that takes `c_in` channels"
-    name, old = next((n,l) for n,l in body.named_modules() if isinstance(l, nn.Conv2d))
-    if old.in_channels == c_in: return
+    name, old = next((n, l) for n, l in body.named_modules() if isinstance(l, nn.Conv2d))
+    if old.in_channels == c_in:
+        return
     new = nn.Conv2d(c_in, old.out_channels, old.kernel_size, old.stride, old.padding, bias=old.bias is not None)
     body.set_submodule(name, new)
 
@@ -83,117 +91,148 @@ def _set_channels(body, c_in):
 def _seed2_block(i, o, p):
     return nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU(), nn.Dropout(p), nn.MaxPool2d(2))
 
+# %% ../nbs/10_models.ipynb #54d6ffc7
 class GridPosition(nn.Module):
     "Adds a learned embedding of row and column to a feature map [B, C, H, W] (DETR, Carion et al. 2020, section A.4)"
-    def __init__(self,
-        c:int, # channels, even: half for the column, half for the row
-        h:int, # rows
-        w:int # columns
+
+    def __init__(
+        self,
+        c: int,  # channels, even: half for the column, half for the row
+        h: int,  # rows
+        w: int,  # columns
     ):
         super().__init__()
-        self.row, self.col = nn.Parameter(torch.rand(h, c//2)), nn.Parameter(torch.rand(w, c//2))
+        self.row, self.col = nn.Parameter(torch.rand(h, c // 2)), nn.Parameter(torch.rand(w, c // 2))
 
     def forward(self, x):
         h, w = x.shape[-2:]
-        col, row = self.col[None].expand(h, -1, -1), self.row[:,None].expand(-1, w, -1)
-        return x + torch.cat([col, row], -1).permute(2,0,1)[None]
+        col, row = self.col[None].expand(h, -1, -1), self.row[:, None].expand(-1, w, -1)
+        return x + torch.cat([col, row], -1).permute(2, 0, 1)[None]
 
+# %% ../nbs/10_models.ipynb #1d2c6800
 class Encoder(nn.Module):
     "Transformer encoder over the cells of a feature map; keeps its shape [B, C, H, W]"
-    def __init__(self,
-        c:int, # channels of a token
-        layers:int=3, heads:int=8, ff:int=2048,
-        p:float=.3 # dropout
+
+    def __init__(
+        self,
+        c: int,  # channels of a token
+        layers: int = 3,
+        heads: int = 8,
+        ff: int = 2048,
+        p: float = 0.3,  # dropout
     ):
         super().__init__()
         layer = nn.TransformerEncoderLayer(c, heads, ff, p, batch_first=True)
         self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
 
     def forward(self, x):
-        tokens = self.layers(x.flatten(2).transpose(1,2)) # [B, H*W, C]
-        return tokens.transpose(1,2).reshape(x.shape)
+        tokens = self.layers(x.flatten(2).transpose(1, 2))  # [B, H*W, C]
+        return tokens.transpose(1, 2).reshape(x.shape)
 
 # %% ../nbs/10_models.ipynb #f48370c0
 def cnn_transformer(
-    n_out:int, # number of classes
-    c_in:int=1, # channels
-    size:tuple=(200,200), # height, width
-    p:float=.3 # dropout
-)->nn.Sequential: # body, head
+    n_out: int,  # number of classes
+    c_in: int = 1,  # channels
+    size: tuple = (200, 200),  # height, width
+    p: float = 0.3,  # dropout
+) -> nn.Sequential:  # body, head
     "Model A of seed report 2: five conv blocks, grid positions, three Transformer encoder layers, one fully connected layer"
-    widths, h, w = (c_in,32,64,128,256,512), size[0]//32, size[1]//32
-    body = [_seed2_block(i, o, p) for i,o in zip(widths, widths[1:])]
-    return _join([*body, GridPosition(512, h, w), Encoder(512, p=p)], nn.Sequential(nn.Flatten(), nn.Linear(512*h*w, n_out)))
+    widths, h, w = (c_in, 32, 64, 128, 256, 512), size[0] // 32, size[1] // 32
+    body = [_seed2_block(i, o, p) for i, o in zip(widths, widths[1:])]
+    return _join(
+        [*body, GridPosition(512, h, w), Encoder(512, p=p)], nn.Sequential(nn.Flatten(), nn.Linear(512 * h * w, n_out))
+    )
 
+# %% ../nbs/10_models.ipynb #c0351fce
 def cnn_pool(
-    n_out:int, # number of classes
-    c_in:int=1, # channels
-    size:tuple=(200,200), # height, width; any size works
-    p:float=.3 # dropout
-)->nn.Sequential: # body, head
+    n_out: int,  # number of classes
+    c_in: int = 1,  # channels
+    size: tuple = (200, 200),  # height, width; any size works
+    p: float = 0.3,  # dropout
+) -> nn.Sequential:  # body, head
     "Model F of seed report 2: the first three conv blocks, average pooling, one fully connected layer"
-    return _join([_seed2_block(i, o, p) for i,o in zip((c_in,32,64), (32,64,128))], _pool_head(128, n_out))
+    return _join([_seed2_block(i, o, p) for i, o in zip((c_in, 32, 64), (32, 64, 128))], _pool_head(128, n_out))
 
+# %% ../nbs/10_models.ipynb #f5c38d36
 def mlp(
-    n_out:int, # number of classes
-    c_in:int=1, # channels
-    size:tuple=(28,28), # height, width: fixes the width of the first layer
-    width:int=500 # of the hidden layer
-)->nn.Sequential: # body, head
+    n_out: int,  # number of classes
+    c_in: int = 1,  # channels
+    size: tuple = (28, 28),  # height, width: fixes the width of the first layer
+    width: int = 500,  # of the hidden layer
+) -> nn.Sequential:  # body, head
     "One hidden layer, without convolutions: what the papers on complementary labels train on MNIST (Ishida et al. 2017)"
-    return _join(nn.Sequential(nn.Flatten(), nn.Linear(c_in*size[0]*size[1], width), nn.ReLU()), nn.Linear(width, n_out))
+    return _join(
+        nn.Sequential(nn.Flatten(), nn.Linear(c_in * size[0] * size[1], width), nn.ReLU()), nn.Linear(width, n_out)
+    )
 
 # %% ../nbs/10_models.ipynb #51553904
-MODELS = dict(compact=compact, lean=lean, baseline=baseline, mlp=mlp, cnn_transformer=cnn_transformer, cnn_pool=cnn_pool)
-for _n in 'alexnet vgg11_bn resnet18 resnet34 resnet50'.split(): MODELS[_n] = partial(_torchvision, getattr(tvm, _n))
+MODELS = dict(
+    compact=compact, lean=lean, baseline=baseline, mlp=mlp, cnn_transformer=cnn_transformer, cnn_pool=cnn_pool
+)
+for _n in 'alexnet vgg11_bn resnet18 resnet34 resnet50'.split():
+    MODELS[_n] = partial(_torchvision, getattr(tvm, _n))
+MIN_SIZE = dict(
+    lean=8, alexnet=63, vgg11_bn=32, cnn_transformer=32
+)  # pixels; smaller images vanish before the last layer
 
-MIN_SIZE = dict(lean=8, alexnet=63, vgg11_bn=32, cnn_transformer=32) # pixels; smaller images vanish before the last layer
-
+# %% ../nbs/10_models.ipynb #05030dd7
 def create_model(
-    name:str, # a key of `MODELS`
-    n_out:int, # number of classes
-    c_in:int=1, # channels
-    size:tuple=(54,72), # height, width of the images it will see
-    **kwargs # the model's own arguments
-)->nn.Sequential: # body, head
+    name: str,  # a key of `MODELS`
+    n_out: int,  # number of classes
+    c_in: int = 1,  # channels
+    size: tuple = (54, 72),  # height, width of the images it will see
+    **kwargs,  # the model's own arguments
+) -> nn.Sequential:  # body, head
     "A network with random weights; raises `InputError` for a name that is not in the registry"
-    if name not in MODELS: raise InputError(f"model '{name}' is not known; choose one of {', '.join(MODELS)}")
+    if name not in MODELS:
+        raise InputError(f"model '{name}' is not known; choose one of {', '.join(MODELS)}")
     least = MIN_SIZE.get(name, 1)
-    if min(size) < least: raise InputError(f'{name}: images of {size[0]}x{size[1]} vanish in its poolings; use at least {least}x{least}')
+    if min(size) < least:
+        raise InputError(f'{name}: images of {size[0]}x{size[1]} vanish in its poolings; use at least {least}x{least}')
     return MODELS[name](n_out, c_in=c_in, size=tuple(size), **kwargs)
 
 # %% ../nbs/10_models.ipynb #1b715903
 def model_cost(
-    model:nn.Module,
-    size:tuple=(54,72), # height, width
-    c_in:int=1 # channels
-)->dict: # `params` and `macs` per image
+    model: nn.Module,
+    size: tuple = (54, 72),  # height, width
+    c_in: int = 1,  # channels
+) -> dict:  # `params` and `macs` per image
     "Number of parameters, and multiply-accumulates for one image"
     from torch.utils.flop_counter import FlopCounterMode
+
     was = model.training
     with FlopCounterMode(display=False) as fc, torch.no_grad():
         # the encoder's fused inference kernel is invisible to the counter; training mode uses the plain one
-        model.train(); _freeze_stats(model); model(torch.zeros(1, c_in, *size, device=next(model.parameters()).device))
+        model.train()
+        _freeze_stats(model)
+        model(torch.zeros(1, c_in, *size, device=next(model.parameters()).device))
     model.train(was)
-    return dict(params=sum(p.numel() for p in model.parameters()), macs=fc.get_total_flops()//2)
+    return dict(params=sum(p.numel() for p in model.parameters()), macs=fc.get_total_flops() // 2)
 
+# %% ../nbs/10_models.ipynb #97601169
 def _freeze_stats(model):
     "Batch norm on one image needs evaluation mode"
     for l in model.modules():
-        if isinstance(l, nn.modules.batchnorm._BatchNorm): l.eval()
+        if isinstance(l, nn.modules.batchnorm._BatchNorm):
+            l.eval()
 
 # %% ../nbs/10_models.ipynb #75e55d32
 def load_body(
-    model:nn.Sequential, # gets the weights
-    source:nn.Sequential # gives them
-)->nn.Sequential: # `model`
+    model: nn.Sequential,  # gets the weights
+    source: nn.Sequential,  # gives them
+) -> nn.Sequential:  # `model`
     "Copy the body's weights from `source`; the head keeps its own"
-    try: model[0].load_state_dict(source[0].state_dict())
-    except RuntimeError: raise InputError('the two networks have different bodies; transfer needs one architecture and the same channels') from None
+    try:
+        model[0].load_state_dict(source[0].state_dict())
+    except RuntimeError:
+        raise InputError(
+            'the two networks have different bodies; transfer needs one architecture and the same channels'
+        ) from None
     return model
 
+# %% ../nbs/10_models.ipynb #1eca4fa5
 def splitter(
-    m:nn.Sequential # body, head
-)->list: # two lists of parameters
+    m: nn.Sequential,  # body, head
+) -> list:  # two lists of parameters
     "fastai parameter groups: body and head"
     return [params(m[0]), params(m[1])]

@@ -15,113 +15,126 @@ from .core import InputError
 # %% ../nbs/13_noise.ipynb #91b90815
 def _labels(n_classes, **arrays):
     "Each of `arrays` as int64 NumPy [N]; raises `InputError` unless they are class numbers below `n_classes` and equally long"
-    out = {k: np.asarray(a.detach().cpu() if hasattr(a, 'detach') else a) for k,a in arrays.items()}
-    for k,a in out.items():
-        if a.ndim!=1 or not len(a) or a.dtype.kind not in 'iub':
-            raise InputError(f'{k}: got {a.dtype} of shape {a.shape}; give class numbers [N], at least one (of probabilities, the argmax)')
-        if a.min()<0 or a.max()>=n_classes:
-            raise InputError(f'{k}: class numbers run from {a.min()} to {a.max()}; with n_classes={n_classes} they must be 0 to {n_classes-1}')
-    if len(sizes := {len(a) for a in out.values()})>1: raise InputError(f"{' and '.join(out)}: lengths differ, {sorted(sizes)}; give one of each per image")
+    out = {k: np.asarray(a.detach().cpu() if hasattr(a, 'detach') else a) for k, a in arrays.items()}
+    for k, a in out.items():
+        if a.ndim != 1 or not len(a) or a.dtype.kind not in 'iub':
+            raise InputError(
+                f'{k}: got {a.dtype} of shape {a.shape}; give class numbers [N], at least one (of probabilities, the argmax)'
+            )
+        if a.min() < 0 or a.max() >= n_classes:
+            raise InputError(
+                f'{k}: class numbers run from {a.min()} to {a.max()}; with n_classes={n_classes} they must be 0 to {n_classes - 1}'
+            )
+    if len(sizes := {len(a) for a in out.values()}) > 1:
+        raise InputError(f'{" and ".join(out)}: lengths differ, {sorted(sizes)}; give one of each per image')
     return [a.astype(np.int64) for a in out.values()]
 
 # %% ../nbs/13_noise.ipynb #8ef80532
 def agreement_z(
-    pred, # class numbers [N] from a model that knows something about the truth
-    given, # class numbers [N], the labels in question
-    n_classes:int=10 # C
-)->dict: # `agreement`, `chance` and `z`; z far below 0 says complementary, far above 0 mostly right
+    pred,  # class numbers [N] from a model that knows something about the truth
+    given,  # class numbers [N], the labels in question
+    n_classes: int = 10,  # C
+) -> dict:  # `agreement`, `chance` and `z`; z far below 0 says complementary, far above 0 mostly right
     "How often `pred` and `given` agree, against two unrelated sequences with the same class shares"
-    pred,given = _labels(n_classes, pred=pred, given=given)
-    shares = [np.bincount(a, minlength=n_classes)/len(a) for a in (pred,given)]
-    agreement,chance = (pred==given).mean(), shares[0]@shares[1]
-    both = shares[0]*shares[1]
-    var = (chance - both@(shares[0]+shares[1]) + chance**2)/max(len(pred)-1, 1) # of the agreement when one of them is shuffled; chance*(1-chance)/n only where the shares are even
-    z = (agreement-chance)/np.sqrt(var) if var > 1e-15 else 0.
+    pred, given = _labels(n_classes, pred=pred, given=given)
+    shares = [np.bincount(a, minlength=n_classes) / len(a) for a in (pred, given)]
+    agreement, chance = (pred == given).mean(), shares[0] @ shares[1]
+    both = shares[0] * shares[1]
+    var = (chance - both @ (shares[0] + shares[1]) + chance**2) / max(
+        len(pred) - 1, 1
+    )  # of the agreement when one of them is shuffled; chance*(1-chance)/n only where the shares are even
+    z = (agreement - chance) / np.sqrt(var) if var > 1e-15 else 0.0
     return dict(agreement=float(agreement), chance=float(chance), z=float(z))
 
 # %% ../nbs/13_noise.ipynb #0a80e3bb
 def share_interval(
-    right:int, # successes
-    n:int, # trials
-    level:float=.95
-)->tuple: # low, high
+    right: int,  # successes
+    n: int,  # trials
+    level: float = 0.95,
+) -> tuple:  # low, high
     "Wilson's score interval for a share"
     ci = stats.binomtest(int(right), int(n)).proportion_ci(level, method='wilson')
     return float(ci.low), float(ci.high)
 
 # %% ../nbs/13_noise.ipynb #f98e3a03
 def estimate_accuracy(
-    pred, # class numbers [N] on images the model was not trained on
-    given, # class numbers [N], complementary labels spread evenly over the wrong classes
-    n_classes:int=10 # C
-)->dict: # `accuracy` with its 95 % interval `low`, `high`; the `agreement` it comes from; `n`
+    pred,  # class numbers [N] on images the model was not trained on
+    given,  # class numbers [N], complementary labels spread evenly over the wrong classes
+    n_classes: int = 10,  # C
+) -> dict:  # `accuracy` with its 95 % interval `low`, `high`; the `agreement` it comes from; `n`
     "Accuracy from complementary labels alone, `1 - (C-1) h`; far below 0 where the labels are not complementary; raises `InputError` for fewer than two classes"
-    if n_classes < 2: raise InputError(f'{n_classes} classes: there is no wrong one; give two or more')
-    pred,given = _labels(n_classes, pred=pred, given=given)
-    n,hits = len(pred), int((pred==given).sum())
-    least,most = share_interval(hits, n)
-    accuracy,low,high = (1-(n_classes-1)*h for h in (hits/n, most, least))
-    return dict(accuracy=float(accuracy), low=float(low), high=float(high), agreement=hits/n, n=n)
+    if n_classes < 2:
+        raise InputError(f'{n_classes} classes: there is no wrong one; give two or more')
+    pred, given = _labels(n_classes, pred=pred, given=given)
+    n, hits = len(pred), int((pred == given).sum())
+    least, most = share_interval(hits, n)
+    accuracy, low, high = (1 - (n_classes - 1) * h for h in (hits / n, most, least))
+    return dict(accuracy=float(accuracy), low=float(low), high=float(high), agreement=hits / n, n=n)
 
 # %% ../nbs/13_noise.ipynb #5e0a71c3
 def surely_right(
-    pred, # class numbers [N] on images the model was not trained on
-    given, # class numbers [N]
-    T # [C, C], P(given = column | true = row)
-)->float: # 0 to 1
+    pred,  # class numbers [N] on images the model was not trained on
+    given,  # class numbers [N]
+    T,  # [C, C], P(given = column | true = row)
+) -> float:  # 0 to 1
     "The lower end of the 95 % likelihood interval of how often a model is right, as far as `T` holds; where it is wrong it is taken to be so without regard to the label"
     pred, given = _labels(len(T), pred=pred, given=given)
-    return _low_end(np.asarray(T)[pred,given], np.bincount(given)[given]/len(given))
+    return _low_end(np.asarray(T)[pred, given], np.bincount(given)[given] / len(given))
 
+# %% ../nbs/13_noise.ipynb #17979325
 def surely_right_at(
-    accuracy:float, # of a model, 0 to 1
-    n:int, # labels, of classes that are as frequent as each other
-    T # [C, C], P(given = column | true = row)
-)->float: # 0 to 1
+    accuracy: float,  # of a model, 0 to 1
+    n: int,  # labels, of classes that are as frequent as each other
+    T,  # [C, C], P(given = column | true = row)
+) -> float:  # 0 to 1
     "About what `surely_right` would say of a model that is right so often; of few labels it says less, since chance is counted from these"
     T = np.asarray(T)
     chance = np.broadcast_to(T.mean(0), T.shape)
-    return _low_end(T, chance, n/len(T)*(accuracy*T + (1-accuracy)*chance))
+    return _low_end(T, chance, n / len(T) * (accuracy * T + (1 - accuracy) * chance))
 
-def _low_end(right, chance, times=1.):
+# %% ../nbs/13_noise.ipynb #b012de1d
+def _low_end(right, chance, times=1.0):
     "Of the share that is right, from the probabilities of each label where that is so and where it is not"
     shares = np.linspace(0, 1, 1001)
-    fit = np.array([(times*np.log(np.clip(a*right + (1-a)*chance, 1e-12, None))).sum() for a in shares])
-    return float(shares[fit >= fit.max() - stats.chi2.ppf(.95, 1)/2].min())
+    fit = np.array([(times * np.log(np.clip(a * right + (1 - a) * chance, 1e-12, None))).sum() for a in shares])
+    return float(shares[fit >= fit.max() - stats.chi2.ppf(0.95, 1) / 2].min())
 
 # %% ../nbs/13_noise.ipynb #c2c03df9
 def transition_matrix(
-    true, # class numbers [N], the truth or what a model recovered
-    given, # class numbers [N], the labels
-    n_classes:int=10, # C
-    normalise:bool=True # rows as shares; else counts
-)->np.ndarray: # [C, C], rows true, columns given; float64 shares or int64 counts; the row of an absent class is 0
+    true,  # class numbers [N], the truth or what a model recovered
+    given,  # class numbers [N], the labels
+    n_classes: int = 10,  # C
+    normalise: bool = True,  # rows as shares; else counts
+) -> np.ndarray:  # [C, C], rows true, columns given; float64 shares or int64 counts; the row of an absent class is 0
     "How often each true class was given each label"
-    true,given = _labels(n_classes, true=true, given=given)
-    counts = np.bincount(true*n_classes + given, minlength=n_classes**2).reshape(n_classes, n_classes)
-    return counts/counts.sum(1, keepdims=True).clip(min=1) if normalise else counts
+    true, given = _labels(n_classes, true=true, given=given)
+    counts = np.bincount(true * n_classes + given, minlength=n_classes**2).reshape(n_classes, n_classes)
+    return counts / counts.sum(1, keepdims=True).clip(min=1) if normalise else counts
 
 # %% ../nbs/13_noise.ipynb #b58b10b7
 def uniformity_test(
-    matrix_counts # [C, C] counts, rows true and columns given, C of 3 or more
-)->dict: # `statistic`, `dof`, `p`; a small p says that some wrong labels are preferred
+    matrix_counts,  # [C, C] counts, rows true and columns given, C of 3 or more
+) -> dict:  # `statistic`, `dof`, `p`; a small p says that some wrong labels are preferred
     "Chi-square of the off-diagonal counts against an even spread within each row"
     m = np.asarray(matrix_counts)
-    if m.ndim!=2 or m.shape[0]!=m.shape[1] or len(m)<3: raise InputError(f'matrix: got shape {m.shape}; give [C, C] with C of 3 or more')
-    if (m<0).any() or (m!=np.round(m)).any(): raise InputError('matrix: not counts; make it with transition_matrix(..., normalise=False)')
+    if m.ndim != 2 or m.shape[0] != m.shape[1] or len(m) < 3:
+        raise InputError(f'matrix: got shape {m.shape}; give [C, C] with C of 3 or more')
+    if (m < 0).any() or (m != np.round(m)).any():
+        raise InputError('matrix: not counts; make it with transition_matrix(..., normalise=False)')
     off = m[~np.eye(len(m), dtype=bool)].reshape(len(m), -1)
-    off = off[off.sum(1)>0]
+    off = off[off.sum(1) > 0]
     expected = off.mean(1, keepdims=True)
-    statistic,dof = float(((off-expected)**2/expected).sum()), off.shape[0]*(off.shape[1]-1)
-    return dict(statistic=statistic, dof=dof, p=float(stats.chi2.sf(statistic, dof)) if dof else 1.)
+    statistic, dof = float(((off - expected) ** 2 / expected).sum()), off.shape[0] * (off.shape[1] - 1)
+    return dict(statistic=statistic, dof=dof, p=float(stats.chi2.sf(statistic, dof)) if dof else 1.0)
 
 # %% ../nbs/13_noise.ipynb #731d9035
 def order_independence(
-    sequence # class numbers or flags [N], in the order of the files
-)->dict: # `statistic`, `dof`, `p`; a small p says that neighbours are related
+    sequence,  # class numbers or flags [N], in the order of the files
+) -> dict:  # `statistic`, `dof`, `p`; a small p says that neighbours are related
     "Chi-square test that each entry is independent of the one before it"
-    values,codes = np.unique(np.asarray(sequence), return_inverse=True)
-    if len(codes)<3: raise InputError(f'sequence: {len(codes)} labels are too few to test their order; give at least 3')
+    values, codes = np.unique(np.asarray(sequence), return_inverse=True)
+    if len(codes) < 3:
+        raise InputError(f'sequence: {len(codes)} labels are too few to test their order; give at least 3')
     m = transition_matrix(codes[:-1], codes[1:], len(values), normalise=False)
-    res = stats.chi2_contingency(m[m.any(1)][:,m.any(0)], correction=False)
+    res = stats.chi2_contingency(m[m.any(1)][:, m.any(0)], correction=False)
     return dict(statistic=float(res.statistic), dof=int(res.dof), p=float(res.pvalue))

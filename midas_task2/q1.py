@@ -20,44 +20,66 @@ from .learner import build_learner
 from .models import model_cost
 
 # %% ../nbs/30_q1.ipynb #91bf63c7
-CONFIG = dict(model='compact', rendering='page', split='stratified', held_out=.2, epochs=40, bs=64, lr=5e-3, wd=.05,
-              smoothing=.1, mixup=.3, augment=dict(rotate=10, shear=.2, scale=.1, shift=.05, elastic=.015, stroke=.5))
+CONFIG = dict(
+    model='compact',
+    rendering='page',
+    split='stratified',
+    held_out=0.2,
+    epochs=40,
+    bs=64,
+    lr=5e-3,
+    wd=0.05,
+    smoothing=0.1,
+    mixup=0.3,
+    augment=dict(rotate=10, shear=0.2, scale=0.1, shift=0.05, elastic=0.015, stroke=0.5),
+)
+
+# %% ../nbs/30_q1.ipynb #5a5bac28
 PROFILES = dict(smoke=dict(epochs=8), quick={}, full=dict(epochs=100))
-EMBEDDED = dict(epochs=16) # simulated writers are easier to read than real ones
+EMBEDDED = dict(epochs=16)  # simulated writers are easier to read than real ones
 
 # %% ../nbs/30_q1.ipynb #08900ba7
 def lr_curve(
-    learn # a fastai `Learner`; its weights are spoilt
-)->dict: # `lrs`, `losses`, `valley`
+    learn,  # a fastai `Learner`; its weights are spoilt
+) -> dict:  # `lrs`, `losses`, `valley`
     "What fastai's `lr_find` sees"
     with tempfile.TemporaryDirectory() as d, learn.no_logging():
-        learn.model_dir, learn.save = d, noop # nobody needs the weights afterwards
+        learn.model_dir, learn.save = d, noop  # nobody needs the weights afterwards
         valley = learn.lr_find(show_plot=False).valley
     r = learn.recorder
-    return dict(lrs=[float(f'{v:.3g}') for v in r.lrs], losses=[round(float(v),4) for v in r.losses], valley=float(valley))
+    return dict(
+        lrs=[float(f'{v:.3g}') for v in r.lrs], losses=[round(float(v), 4) for v in r.losses], valley=float(valley)
+    )
 
 # %% ../nbs/30_q1.ipynb #5e598753
 def run_q1(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    seed:int=42, # of split, initial weights, batches, augmentation
-    profile:str='quick', # a key of `PROFILES`
-    fresh:bool=False, # run even when the record is there
-    device=None, # default: CUDA where there is one
-    **changes # what differs from `CONFIG` and the profile
-)->Record:
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    seed: int = 42,  # of split, initial weights, batches, augmentation
+    profile: str = 'quick',  # a key of `PROFILES`
+    fresh: bool = False,  # run even when the record is there
+    device=None,  # default: CUDA where there is one
+    **changes,  # what differs from `CONFIG` and the profile
+) -> Record:
     "Train on the drawings, measure on the held-out ones, save the checkpoint"
     small = EMBEDDED if where['kind'] == 'embedded' and profile == 'quick' else {}
     config = {**CONFIG, **PROFILES[profile], **small, **changes}
     s = load_set('drawings', where, config['rendering'])
-    name = config['model'] + ('' if config['split'] == 'stratified' else f"-{config['split']}")
+    name = config['model'] + ('' if config['split'] == 'stratified' else f'-{config["split"]}')
     rec = Record('q1', name, config, dict(drawings=s.describe()), seed, where['kind'], profile)
     return run_once(rec, out, lambda r: _train_q1(r, s, out, device), fresh, network=True)
 
+# %% ../nbs/30_q1.ipynb #d80a3839
 def _train_q1(rec, s, out, device):
-    if len(np.unique(s.targets)) < 2: raise InputError(one_line(f"{s.name}: only one class, '{s.vocab[s.targets[0]]}'; put the pictures into a folder for each class, or give a table of labels"))
+    if len(np.unique(s.targets)) < 2:
+        raise InputError(
+            one_line(
+                f"{s.name}: only one class, '{s.vocab[s.targets[0]]}'; put the pictures into a folder for each class, or give a table of labels"
+            )
+        )
     train, held = hold_out(s, rec.config['split'], rec.config['held_out'], rec.seed)
-    if not train.images.any(): raise InputError(f'{s.name}: every picture is blank; check what they show')
+    if not train.images.any():
+        raise InputError(f'{s.name}: every picture is blank; check what they show')
     learn, spec = train_recorded(rec, train, held, out, rec.config['rendering'], device=device)
     # after the training, which a killed run does not repeat
     rec.tables['lr_find'] = lr_curve(build_learner(rec.config, train, held, rec.seed, device=device))
@@ -70,37 +92,44 @@ def _train_q1(rec, s, out, device):
 def _picture(rec, probs, train, held, out):
     "Augmented drawings, and the mistakes the network was surest of"
     name = f'{rec.question}-{rec.name}-{rec.kind}-{rec.id}'
-    rec.figures['Augmented drawings'] = save_figure(show_augmented(train, rec.config['augment']), out, f'{name}-augmented')
+    rec.figures['Augmented drawings'] = save_figure(
+        show_augmented(train, rec.config['augment']), out, f'{name}-augmented'
+    )
     pred, sure = probs.argmax(1), probs.max(1)
     wrong = np.flatnonzero(pred != held.targets)
     worst = wrong[np.argsort(-sure[wrong])][:24]
     titles = [f'{held.vocab[held.targets[i]]} as {held.vocab[pred[i]]}, {sure[i]:.0%}' for i in worst]
-    if len(worst): rec.figures['Surest mistakes'] = save_figure(show_images(held.images[worst], titles), out, f'{name}-mistakes')
+    if len(worst):
+        rec.figures['Surest mistakes'] = save_figure(show_images(held.images[worst], titles), out, f'{name}-mistakes')
 
 # %% ../nbs/30_q1.ipynb #28811687
 def show_images(
-    images:np.ndarray, # [N, H, W]
-    titles, # one string each
-    columns:int=8
-): # a matplotlib figure
+    images: np.ndarray,  # [N, H, W]
+    titles,  # one string each
+    columns: int = 8,
+):  # a matplotlib figure
     "A grid of images with titles"
     import matplotlib.pyplot as plt
-    rows = -(-len(images)//columns)
-    fig, axs = plt.subplots(rows, columns, figsize=(columns*1.15, rows*1.15), squeeze=False)
-    for ax in axs.flat: ax.axis('off')
+
+    rows = -(-len(images) // columns)
+    fig, axs = plt.subplots(rows, columns, figsize=(columns * 1.15, rows * 1.15), squeeze=False)
+    for ax in axs.flat:
+        ax.axis('off')
     for ax, img, title in zip(axs.flat, images, titles):
         ax.imshow(img, cmap='gray_r')
         ax.set_title(plain_text(title), fontsize=7)
     return fig
 
+# %% ../nbs/30_q1.ipynb #861ff592
 def show_augmented(
-    s:ImageSet,
-    strengths:dict, # arguments of `Augment`
-    n:int=4, # drawings
-    copies:int=7 # of each
-): # a matplotlib figure
+    s: ImageSet,
+    strengths: dict,  # arguments of `Augment`
+    n: int = 4,  # drawings
+    copies: int = 7,  # of each
+):  # a matplotlib figure
     "Each drawing, then random changes of it"
     import torch
-    x = torch.as_tensor(s.images[np.linspace(0, len(s)-1, n).astype(int)])[:,None].float()/255
-    grid = torch.stack([x] + [Augment(**(strengths or {}))(x) for _ in range(copies)], 1).flatten(0, 1)[:,0].numpy()
-    return show_images(grid, (['drawn'] + [''] * copies) * n, copies+1)
+
+    x = torch.as_tensor(s.images[np.linspace(0, len(s) - 1, n).astype(int)])[:, None].float() / 255
+    grid = torch.stack([x] + [Augment(**(strengths or {}))(x) for _ in range(copies)], 1).flatten(0, 1)[:, 0].numpy()
+    return show_images(grid, (['drawn'] + [''] * copies) * n, copies + 1)

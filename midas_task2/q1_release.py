@@ -23,149 +23,245 @@ from .models import model_cost
 from .q1_study import HEADLINE, finished_records, group_records, made_of, newest
 
 # %% ../nbs/34_q1_release.ipynb #1d502cea
-def _moved(dx, dy): return lambda ink: _placed(ink, 1., dx, dy)
-def _scaled(f): return lambda ink: _placed(ink, f, 0, 0)
+def _moved(dx, dy):
+    return lambda ink: _placed(ink, 1.0, dx, dy)
 
+
+def _scaled(f):
+    return lambda ink: _placed(ink, f, 0, 0)
+
+# %% ../nbs/34_q1_release.ipynb #f46e36d8
 def _placed(ink, factor, dx, dy):
     "Ink scaled about the centre of the page and moved by shares of the page's width and height, as far as it stays on the page"
-    if (box := ink_box(ink)) is None: return ink
+    if (box := ink_box(ink)) is None:
+        return ink
     (W, H), part = ink.size, ink.crop(box)
-    w, h = (max(1, round(n*factor)) for n in part.size)
-    x, y = W/2 + factor*((box[0]+box[2])/2 - W/2) + dx*W, H/2 + factor*((box[1]+box[3])/2 - H/2) + dy*H
-    at = tuple(int(np.clip(round(c-n/2), 0, max(side-n, 0))) for c,n,side in ((x,w,W),(y,h,H)))
+    w, h = (max(1, round(n * factor)) for n in part.size)
+    x, y = (
+        W / 2 + factor * ((box[0] + box[2]) / 2 - W / 2) + dx * W,
+        H / 2 + factor * ((box[1] + box[3]) / 2 - H / 2) + dy * H,
+    )
+    at = tuple(int(np.clip(round(c - n / 2), 0, max(side - n, 0))) for c, n, side in ((x, w, W), (y, h, H)))
     page = Image.new('L', (W, H))
     page.paste(part.resize((w, h), Image.Resampling.BILINEAR), at)
     return page
 
+# %% ../nbs/34_q1_release.ipynb #44e49901
 def _cropped(ink):
     "The ink and a tenth of its size around it, nothing else"
-    if (box := ink_box(ink)) is None: return ink
-    m = max(box[2]-box[0], box[3]-box[1])//10
-    return ink.crop((box[0]-m, box[1]-m, box[2]+m, box[3]+m))
+    if (box := ink_box(ink)) is None:
+        return ink
+    m = max(box[2] - box[0], box[3] - box[1]) // 10
+    return ink.crop((box[0] - m, box[1] - m, box[2] + m, box[3] + m))
 
+# %% ../nbs/34_q1_release.ipynb #e4d941d2
 CHANGES = dict(
     unchanged=lambda ink: ink,
-    right_10=_moved(.1, 0), left_20=_moved(-.2, 0), down_20=_moved(0, .2), right_30=_moved(.3, 0), up_30=_moved(0, -.3),
-    half=_scaled(.5), two_thirds=_scaled(.67), larger_half=_scaled(1.5), double=_scaled(2.),
-    cropped=_cropped, inverted=lambda ink: to_ink(ImageOps.invert(ink)))
+    right_10=_moved(0.1, 0),
+    left_20=_moved(-0.2, 0),
+    down_20=_moved(0, 0.2),
+    right_30=_moved(0.3, 0),
+    up_30=_moved(0, -0.3),
+    half=_scaled(0.5),
+    two_thirds=_scaled(0.67),
+    larger_half=_scaled(1.5),
+    double=_scaled(2.0),
+    cropped=_cropped,
+    inverted=lambda ink: to_ink(ImageOps.invert(ink)),
+)
 
 # %% ../nbs/34_q1_release.ipynb #6125ac56
 def changed_drawings(
-    where:dict, # from `resolve_data`
-    renderings, # names in `RENDERINGS`
-    changes=CHANGES # name -> function from ink to ink
-)->dict: # (change, rendering) -> uint8 [N, H, W]
+    where: dict,  # from `resolve_data`
+    renderings,  # names in `RENDERINGS`
+    changes=CHANGES,  # name -> function from ink to ink
+) -> dict:  # (change, rendering) -> uint8 [N, H, W]
     "Every drawing, changed and then rendered, read from the source once"
-    keys = [(c,r) for c in changes for r in renderings]
+    keys = [(c, r) for c in changes for r in renderings]
+
     def all_of(ink):
-        inks = {c:f(ink) for c,f in changes.items()}
-        return np.concatenate([RENDERINGS[r](inks[c]).ravel() for c,r in keys])
-    shapes = [RENDERINGS[r](Image.new('L', (1200,900))).shape for _,r in keys]
-    parts = np.split(load_drawings(where, all_of).images, np.cumsum([h*w for h,w in shapes])[:-1], axis=1)
-    return {k:p.reshape(-1, *shape) for k,p,shape in zip(keys, parts, shapes)}
+        inks = {c: f(ink) for c, f in changes.items()}
+        return np.concatenate([RENDERINGS[r](inks[c]).ravel() for c, r in keys])
+
+    shapes = [RENDERINGS[r](Image.new('L', (1200, 900))).shape for _, r in keys]
+    parts = np.split(load_drawings(where, all_of).images, np.cumsum([h * w for h, w in shapes])[:-1], axis=1)
+    return {k: p.reshape(-1, *shape) for k, p, shape in zip(keys, parts, shapes)}
 
 # %% ../nbs/34_q1_release.ipynb #bde0d727
 KEPT = 'accuracy', 'accuracy_case_folded', 'accuracy_shape_folded'
 
+# %% ../nbs/34_q1_release.ipynb #e9430f0c
 def robustness(
-    alone:Record, # a finished cross-validation on pages, with `keep`
-    crop:Record, # the same on the same folds, on crops to the ink
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-)->Record: # accuracies by change: of either network, and of both together
+    alone: Record,  # a finished cross-validation on pages, with `keep`
+    crop: Record,  # the same on the same folds, on crops to the ink
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+) -> Record:  # accuracies by change: of either network, and of both together
     "Accuracy on held-out drawings that were moved, scaled, cropped, inverted"
     res = Record('answers', 'robustness', made_of([alone, crop]), alone.data, alone.seed, alone.kind, alone.profile)
+
     def work(r):
         s = load_set('drawings', where)
         images = changed_drawings(where, ('page', 'ink_crop'))
-        read = {key:np.zeros((len(s), len(s.vocab)), np.float32) for key in images}
-        for rec, rendering in ((alone,'page'), (crop,'ink_crop')):
+        read = {key: np.zeros((len(s), len(s.vocab)), np.float32) for key in images}
+        for rec, rendering in ((alone, 'page'), (crop, 'ink_crop')):
             for _, held, net in fold_networks(rec, s, out):
-                for c in CHANGES: read[c,rendering][held] = predict_probs(*net, images[c,rendering][held])
+                for c in CHANGES:
+                    read[c, rendering][held] = predict_probs(*net, images[c, rendering][held])
+
         def scored(name, p):
             ends = zip(('low', 'high'), clustered_mean(p.argmax(1) == s.targets, s.writers)[1:])
-            return {f'{name}_{m}':v for m,v in accuracies(p.argmax(1), s.targets, s.vocab).items() if m in KEPT} | {f'{name}_accuracy_{end}':v for end,v in ends}
-        r.tables['changes'] = [dict(change=c) | scored('page', page) | scored('crop', crop) | scored('both', page+crop) for c in CHANGES for page,crop in [(read[c,'page'], read[c,'ink_crop'])]]
-        r.metrics.update({f"{row['change']}_{n}":row[f'{n}_accuracy'] for row in r.tables['changes'] for n in ('page','crop','both')})
+            return {f'{name}_{m}': v for m, v in accuracies(p.argmax(1), s.targets, s.vocab).items() if m in KEPT} | {
+                f'{name}_accuracy_{end}': v for end, v in ends
+            }
+
+        r.tables['changes'] = [
+            dict(change=c) | scored('page', page) | scored('crop', crop) | scored('both', page + crop)
+            for c in CHANGES
+            for page, crop in [(read[c, 'page'], read[c, 'ink_crop'])]
+        ]
+        r.metrics.update(
+            {
+                f'{row["change"]}_{n}': row[f'{n}_accuracy']
+                for row in r.tables['changes']
+                for n in ('page', 'crop', 'both')
+            }
+        )
+
     return newest(run_once(res, out, work), out)
 
 # %% ../nbs/34_q1_release.ipynb #0f7583d2
-TWINS = 'ckopsuvwxz' # letters whose small and capital forms have one shape
+TWINS = 'ckopsuvwxz'  # letters whose small and capital forms have one shape
 
+# %% ../nbs/34_q1_release.ipynb #75633873
 def pen_width(
-    alone:Record, # as for `robustness`
-    crop:Record, # as for `robustness`
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    amounts=(-1., -.5, 0., .5, 1.) # as for `stroke_width`
-)->Record: # table `pen`: per amount the accuracy, and how often twins were read as the other case; `page`: the same of the page's network, nothing changed
+    alone: Record,  # as for `robustness`
+    crop: Record,  # as for `robustness`
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    amounts=(-1.0, -0.5, 0.0, 0.5, 1.0),  # as for `stroke_width`
+) -> Record:  # table `pen`: per amount the accuracy, and how often twins were read as the other case; `page`: the same of the page's network, nothing changed
     "What held-out drawings are read as when their strokes, in the crop, are made thinner or thicker"
     res = Record('answers', 'pen', made_of([alone, crop]), crop.data, crop.seed, crop.kind, crop.profile)
+
     def work(r):
         s = load_set('drawings', where, 'ink_crop')
         small, capital = ([s.vocab.index(c) for c in twins if c in s.vocab] for twins in (TWINS, TWINS.upper()))
         read = np.zeros((len(amounts), len(s)), int)
         for _, held, net in fold_networks(crop, s, out):
-            x = torch.as_tensor(s.images[held])[:,None]/255
+            x = torch.as_tensor(s.images[held])[:, None] / 255
             for row, a in zip(read, amounts):
-                drawn = stroke_width(x, torch.full((len(x),), a))[:,0]*255
+                drawn = stroke_width(x, torch.full((len(x),), a))[:, 0] * 255
                 row[held] = predict_probs(*net, drawn.round().byte().numpy()).argmax(1)
         share = lambda row, of, among: float(np.isin(row[np.isin(s.targets, of)], among).mean())
-        scored = lambda row: dict(accuracy=float((row == s.targets).mean()), capital_as_small=share(row, capital, small), small_as_capital=share(row, small, capital))
-        r.tables.update(pen=[dict(amount=a, **scored(row)) for a,row in zip(amounts, read)], page=scored(load_answers(alone, out, len(s)).argmax(1)))
+        scored = lambda row: dict(
+            accuracy=float((row == s.targets).mean()),
+            capital_as_small=share(row, capital, small),
+            small_as_capital=share(row, small, capital),
+        )
+        r.tables.update(
+            pen=[dict(amount=a, **scored(row)) for a, row in zip(amounts, read)],
+            page=scored(load_answers(alone, out, len(s)).argmax(1)),
+        )
+
     return newest(run_once(res, out, work), out)
 
 # %% ../nbs/34_q1_release.ipynb #f0ef3d3e
 def study_robustness(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder that holds the cross-validations
-    profile:str='quick' # as for `group_records`
-)->list: # two records, or none when one of the two cross-validations is not done
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder that holds the cross-validations
+    profile: str = 'quick',  # as for `group_records`
+) -> list:  # two records, or none when one of the two cross-validations is not done
     "`robustness` and `pen_width` of the first seed's network that sees the page, and the one that sees the crop"
-    alone, crop = ([r for r in finished_records(g, where, out, profile) if r.name == f'{g}-{row}'] for g,row in (('headline','alone'), ('robust','crop')))
-    return [robustness(alone[0], crop[0], where, out), pen_width(alone[0], crop[0], where, out)] if alone and crop else []
+    alone, crop = (
+        [r for r in finished_records(g, where, out, profile) if r.name == f'{g}-{row}']
+        for g, row in (('headline', 'alone'), ('robust', 'crop'))
+    )
+    return (
+        [robustness(alone[0], crop[0], where, out), pen_width(alone[0], crop[0], where, out)] if alone and crop else []
+    )
 
 # %% ../nbs/34_q1_release.ipynb #c2e27717
-RELEASES = {'q1':'crop', 'q1-page':'alone'} # folder -> row of its group
+RELEASES = {'q1': 'crop', 'q1-page': 'alone'}  # folder -> row of its group
 
+# %% ../nbs/34_q1_release.ipynb #49dfcacb
 def release(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder that holds the cross-validations
-    to:Path|str, # where the checkpoints go, a folder each
-    profile:str='quick' # as for `group_records`
-)->list: # records; raises `Missing` when a cross-validation is not done
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder that holds the cross-validations
+    to: Path | str,  # where the checkpoints go, a folder each
+    profile: str = 'quick',  # as for `group_records`
+) -> list:  # records; raises `Missing` when a cross-validation is not done
     "Train the released networks on all drawings, and write their checkpoints with what the cross-validations say about them"
-    measured = {name:_measured(row, where, out, profile) for name,row in RELEASES.items()}
-    recs = [_train_release(name, m, where, out) for name,m in measured.items()]
+    measured = {name: _measured(row, where, out, profile) for name, row in RELEASES.items()}
+    recs = [_train_release(name, m, where, out) for name, m in measured.items()]
     for rec in recs:
-        for f in ('model.safetensors', 'model.json'): # in this order: the second vouches for the first
-            with atomic_path(Path(to)/rec.name/f) as p: shutil.copyfile(network_folder(rec, out)/f, p)
+        for f in ('model.safetensors', 'model.json'):  # in this order: the second vouches for the first
+            with atomic_path(Path(to) / rec.name / f) as p:
+                shutil.copyfile(network_folder(rec, out) / f, p)
     return recs
 
+# %% ../nbs/34_q1_release.ipynb #cbf5186b
 def _measured(row, where, out, profile):
     "Conclusions about the cross-validation that says what a released network can do"
     of = group_records('headline' if row in HEADLINE else 'robust', where, profile, [row])[0]
-    if not finished(of, out): raise Missing(f'{out}: holds no cross-validation {of.name}; run `midas_task2 study headline robust` first')
-    asked = made_of([load_record(Path(out)/'records'/of.filename)])['of'] # of an earlier run of the same it would say something else
-    found = [r for r in load_records(out, question='answers', name=of.name, profile=profile, kind=where['kind']) if r.config['of'] == asked]
-    if not found: raise Missing(f'{out}: {of.name} was not concluded since it was trained; run `midas_task2 study headline robust` again, it trains nothing twice')
+    if not finished(of, out):
+        raise Missing(f'{out}: holds no cross-validation {of.name}; run `midas_task2 study headline robust` first')
+    asked = made_of([load_record(Path(out) / 'records' / of.filename)])[
+        'of'
+    ]  # of an earlier run of the same it would say something else
+    found = [
+        r
+        for r in load_records(out, question='answers', name=of.name, profile=profile, kind=where['kind'])
+        if r.config['of'] == asked
+    ]
+    if not found:
+        raise Missing(
+            f'{out}: {of.name} was not concluded since it was trained; run `midas_task2 study headline robust` again, it trains nothing twice'
+        )
     return found[-1]
 
+# %% ../nbs/34_q1_release.ipynb #d39c986f
 def _train_release(name, measured, where, out):
-    of = load_record(Path(out)/'records'/f"{next(iter(measured.config['of']))}.json")
-    config = {k:v for k,v in of.config.items() if k not in ('folds','keep')}
+    of = load_record(Path(out) / 'records' / f'{next(iter(measured.config["of"]))}.json')
+    config = {k: v for k, v in of.config.items() if k not in ('folds', 'keep')}
     s = load_set('drawings', where, config['rendering'])
-    rec = Record('release', name, dict(config, measured=measured.stem), dict(drawings=s.describe()), seed=of.seed, kind=of.kind, profile=of.profile)
+    rec = Record(
+        'release',
+        name,
+        dict(config, measured=measured.stem),
+        dict(drawings=s.describe()),
+        seed=of.seed,
+        kind=of.kind,
+        profile=of.profile,
+    )
+
     def work(r):
-        learn, spec = train_recorded(r, s, s.subset(slice(0, len(s), 40)), out, config['rendering'], name) # the second set is part of the first, and says nothing
-        r.history = [{k:h[k] for k in ('epoch','train_loss','lr','seconds')} for h in r.history]
+        learn, spec = train_recorded(
+            r, s, s.subset(slice(0, len(s), 40)), out, config['rendering'], name
+        )  # the second set is part of the first, and says nothing
+        r.history = [{k: h[k] for k in ('epoch', 'train_loss', 'lr', 'seconds')} for h in r.history]
         r.metrics.update(model_cost(learn.model, s.images.shape[1:]), temperature=measured.metrics['temperature'])
         save_checkpoint(network_folder(r, out), learn.model, _card(spec, measured))
+
     return run_once(rec, out, work, network=True)
 
+# %% ../nbs/34_q1_release.ipynb #dd1dc17c
 def _card(spec, measured):
     "What the released network says about itself"
     spec.temperature = round(measured.metrics['temperature'], 4)
-    spec.card |= dict(accuracy_of='five folds of the same drawings, each read by a network trained on the other four', measured=measured.stem,
-                      **{k:round(measured.metrics[k], 4) for k in ('accuracy','accuracy_low','accuracy_high','accuracy_case_folded','accuracy_shape_folded','calibration_error')})
+    spec.card |= dict(
+        accuracy_of='five folds of the same drawings, each read by a network trained on the other four',
+        measured=measured.stem,
+        **{
+            k: round(measured.metrics[k], 4)
+            for k in (
+                'accuracy',
+                'accuracy_low',
+                'accuracy_high',
+                'accuracy_case_folded',
+                'accuracy_shape_folded',
+                'calibration_error',
+            )
+        },
+    )
     return spec

@@ -18,197 +18,348 @@ from scipy.special import logsumexp, softmax
 
 from .compare import grouped
 from .core import InputError, Record, load_record, run_once, save_figure
-from .crossval import FOLDS, KNOWN, clustered_mean, cross_validate, finish_answers, finished, fold_networks, fold_splits, load_answers, prepare, read_by, which_folds
+from midas_task2.crossval import (
+    FOLDS,
+    KNOWN,
+    clustered_mean,
+    cross_validate,
+    finish_answers,
+    finished,
+    fold_networks,
+    fold_splits,
+    load_answers,
+    prepare,
+    read_by,
+    which_folds,
+)
 from .datasets import ImageSet, load_set
-from .evaluate import (COPIES, add_scores, apply_temperature, calibration_error, confusion_matrix, coverage_at, fit_temperature,
-    mean_interval, predict_probs, reliability, risk_coverage)
+from midas_task2.evaluate import (
+    COPIES,
+    add_scores,
+    apply_temperature,
+    calibration_error,
+    confusion_matrix,
+    coverage_at,
+    fit_temperature,
+    mean_interval,
+    predict_probs,
+    reliability,
+    risk_coverage,
+)
 from .learner import build_learner
 from .q1 import CONFIG, lr_curve, show_images
 from .writers import assign_missing, average_hand, fit_hand, hand_evidence, size_evidence, writer_offsets
 
 # %% ../nbs/33_q1_study.ipynb #e0e47ba6
-RECIPE = {**{k:v for k,v in CONFIG.items() if k not in ('split','held_out')}, 'ema':.99}
-STRONG = dict(rotate=15, shear=.3, scale=.15, shift=.08, elastic=.025, stroke=.7)
-MILD = dict(rotate=6, shear=.12, scale=.06, shift=.03, elastic=.009, stroke=.3)
+RECIPE = {**{k: v for k, v in CONFIG.items() if k not in ('split', 'held_out')}, 'ema': 0.99}
+STRONG = dict(rotate=15, shear=0.3, scale=0.15, shift=0.08, elastic=0.025, stroke=0.7)
+MILD = dict(rotate=6, shear=0.12, scale=0.06, shift=0.03, elastic=0.009, stroke=0.3)
 
-def _augment(**changes): return dict(augment={**CONFIG['augment'], **changes})
 
-ABLATION = { # row -> what it says, what differs from the recipe at the ablation's budget
-    'recipe':('the recipe', {}),
-    'size_kept':('ink centred, size kept', dict(rendering='size_kept')),
-    'ink_crop':('crop to the ink, one size', dict(rendering='ink_crop')),
-    'page_small':('page at 36x48', dict(rendering='page_small')),
-    'page_large':('page at 72x96', dict(rendering='page_large')),
-    'no_augment':('no augmentation', dict(augment=None)),
-    'no_affine':('no affine change', _augment(rotate=0, shear=0, scale=0, shift=0)),
-    'no_elastic':('no elastic change', _augment(elastic=0)),
-    'no_stroke':('no change of stroke width', _augment(stroke=0)),
-    'mild':('augmentation 0.6 times as strong', dict(augment=MILD)),
-    'strong':('augmentation 1.5 times as strong', dict(augment=STRONG)),
-    'no_mixup':('no mixup', dict(mixup=0)),
-    'cutmix':('cutmix instead of mixup', dict(mixup=0, cutmix=.3)),
-    'no_smoothing':('no label smoothing', dict(smoothing=0)),
-    'hands':('each drawing as if by another writer', {**_augment(scale=.05, shift=.03), 'hands':True}),
-    'wide':('1.5 times as wide', dict(model_args=dict(widths=[48,96,192,192]))),
-    'half':('half as many epochs', dict(epochs=10)),
-    'double':('twice as many epochs', dict(epochs=40)),
-    'double_mild':('twice as many epochs, augmentation 0.6 times as strong', dict(epochs=40, augment=MILD)),
+def _augment(**changes):
+    return dict(augment={**CONFIG['augment'], **changes})
+
+# %% ../nbs/33_q1_study.ipynb #661e6235
+ABLATION = {  # row -> what it says, what differs from the recipe at the ablation's budget
+    'recipe': ('the recipe', {}),
+    'size_kept': ('ink centred, size kept', dict(rendering='size_kept')),
+    'ink_crop': ('crop to the ink, one size', dict(rendering='ink_crop')),
+    'page_small': ('page at 36x48', dict(rendering='page_small')),
+    'page_large': ('page at 72x96', dict(rendering='page_large')),
+    'no_augment': ('no augmentation', dict(augment=None)),
+    'no_affine': ('no affine change', _augment(rotate=0, shear=0, scale=0, shift=0)),
+    'no_elastic': ('no elastic change', _augment(elastic=0)),
+    'no_stroke': ('no change of stroke width', _augment(stroke=0)),
+    'mild': ('augmentation 0.6 times as strong', dict(augment=MILD)),
+    'strong': ('augmentation 1.5 times as strong', dict(augment=STRONG)),
+    'no_mixup': ('no mixup', dict(mixup=0)),
+    'cutmix': ('cutmix instead of mixup', dict(mixup=0, cutmix=0.3)),
+    'no_smoothing': ('no label smoothing', dict(smoothing=0)),
+    'hands': ('each drawing as if by another writer', {**_augment(scale=0.05, shift=0.03), 'hands': True}),
+    'wide': ('1.5 times as wide', dict(model_args=dict(widths=[48, 96, 192, 192]))),
+    'half': ('half as many epochs', dict(epochs=10)),
+    'double': ('twice as many epochs', dict(epochs=40)),
+    'double_mild': ('twice as many epochs, augmentation 0.6 times as strong', dict(epochs=40, augment=MILD)),
 }
 
 # %% ../nbs/33_q1_study.ipynb #b0155d3c
-_RATES = dict(adamw=(1.7e-3, 5e-3, 1.5e-2), adam=(1.7e-3, 5e-3, 1.5e-2), rmsprop=(1e-4, 3e-4, 1e-3), sgd=(.03, .1, .3), adagrad=(3e-3, 1e-2, 3e-2), adadelta=(.3, 1., 3.))
-_DECAY = dict(adamw=CONFIG['wd']) # decoupled; in the others decay is part of the gradient, where 5e-4 is usual
-SWEEPS = {f'{o}-lr{lr:g}':(f'{o}, learning rate {lr:g}', dict(opt=o, lr=lr, wd=_DECAY.get(o, 5e-4))) for o,rates in _RATES.items() for lr in rates}
-SWEEPS |= {f'bs{bs}':(f'batches of {bs}, learning rate {lr:.2g}', dict(bs=bs, lr=lr)) for bs in (16, 32, 128, 256) for lr in [CONFIG['lr']*(bs/64)**.5]}
-SWEEPS |= {'lr_find':("adamw, lr_find's suggestion", dict(lr='lr_find'))}
+_RATES = dict(
+    adamw=(1.7e-3, 5e-3, 1.5e-2),
+    adam=(1.7e-3, 5e-3, 1.5e-2),
+    rmsprop=(1e-4, 3e-4, 1e-3),
+    sgd=(0.03, 0.1, 0.3),
+    adagrad=(3e-3, 1e-2, 3e-2),
+    adadelta=(0.3, 1.0, 3.0),
+)
+_DECAY = dict(adamw=CONFIG['wd'])  # decoupled; in the others decay is part of the gradient, where 5e-4 is usual
+
+# %% ../nbs/33_q1_study.ipynb #c31a29e1
+SWEEPS = {
+    f'{o}-lr{lr:g}': (f'{o}, learning rate {lr:g}', dict(opt=o, lr=lr, wd=_DECAY.get(o, 5e-4)))
+    for o, rates in _RATES.items()
+    for lr in rates
+}
+SWEEPS |= {
+    f'bs{bs}': (f'batches of {bs}, learning rate {lr:.2g}', dict(bs=bs, lr=lr))
+    for bs in (16, 32, 128, 256)
+    for lr in [CONFIG['lr'] * (bs / 64) ** 0.5]
+}
+SWEEPS |= {'lr_find': ("adamw, lr_find's suggestion", dict(lr='lr_find'))}
 
 # %% ../nbs/33_q1_study.ipynb #81ad98eb
-_PLAIN = dict(lr=1e-3) # no skips
-_AUTHOR = dict(lr=1e-4, opt='adam', wd=1e-4, bs=8, smoothing=0, mixup=0, rendering='page_large', augment=dict(rotate=10, shear=0, scale=0, shift=0, elastic=0, stroke=0))
-LADDER = { # row -> what it says, what differs
-    'baseline':('three convolutions, one fully connected layer', _PLAIN),
-    'cnn_pool':('Model F: three conv blocks, average pooling', dict(_PLAIN, rendering='page_large')),
-    'cnn_transformer':('Model A: five conv blocks, Transformer encoder', dict(lr=3e-4, rendering='page_large')),
-    'cnn_pool_own':('Model F, as its author trained it', dict(_AUTHOR, model='cnn_pool')),
-    'cnn_transformer_own':('Model A, as its author trained it', dict(_AUTHOR, model='cnn_transformer')),
-    'alexnet':('AlexNet', dict(lr=3e-4, rendering='page_large')),
-    'vgg11_bn':('VGG11 with batch norm', _PLAIN),
-    'resnet18':('ResNet18', {}),
-    'resnet34':('ResNet34', {}),
-    'resnet50':('ResNet50', {}),
-    'compact':('ours', {}),
+_PLAIN = dict(lr=1e-3)  # no skips
+_AUTHOR = dict(
+    lr=1e-4,
+    opt='adam',
+    wd=1e-4,
+    bs=8,
+    smoothing=0,
+    mixup=0,
+    rendering='page_large',
+    augment=dict(rotate=10, shear=0, scale=0, shift=0, elastic=0, stroke=0),
+)
+
+# %% ../nbs/33_q1_study.ipynb #98816f0c
+LADDER = {  # row -> what it says, what differs
+    'baseline': ('three convolutions, one fully connected layer', _PLAIN),
+    'cnn_pool': ('Model F: three conv blocks, average pooling', dict(_PLAIN, rendering='page_large')),
+    'cnn_transformer': ('Model A: five conv blocks, Transformer encoder', dict(lr=3e-4, rendering='page_large')),
+    'cnn_pool_own': ('Model F, as its author trained it', dict(_AUTHOR, model='cnn_pool')),
+    'cnn_transformer_own': ('Model A, as its author trained it', dict(_AUTHOR, model='cnn_transformer')),
+    'alexnet': ('AlexNet', dict(lr=3e-4, rendering='page_large')),
+    'vgg11_bn': ('VGG11 with batch norm', _PLAIN),
+    'resnet18': ('ResNet18', {}),
+    'resnet34': ('ResNet34', {}),
+    'resnet50': ('ResNet50', {}),
+    'compact': ('ours', {}),
 }
 
 # %% ../nbs/33_q1_study.ipynb #90914869
 FINAL = dict(epochs=40, keep=True)
-HEADLINE = {'alone':('the page', {}), 'context':('the page by the average hand', dict(context=True))}
-DISTILLED = {'alone':('the page, learned from three networks', dict(taught_by='alone', distill=dict(weight=.7, temperature=2.)))}
-CROP = {'crop':('the crop to the ink', dict(rendering='ink_crop'))}
-LARGE = {'resnet18':('the page, by a ResNet18', dict(model='resnet18')), 'wide':('the page at 72x96, by a network 1.5 times as wide', dict(rendering='page_large', model_args=dict(widths=[48,96,192,192])))}
+HEADLINE = {'alone': ('the page', {}), 'context': ('the page by the average hand', dict(context=True))}
+DISTILLED = {
+    'alone': (
+        'the page, learned from three networks',
+        dict(taught_by='alone', distill=dict(weight=0.7, temperature=2.0)),
+    )
+}
+CROP = {'crop': ('the crop to the ink', dict(rendering='ink_crop'))}
+
+# %% ../nbs/33_q1_study.ipynb #1e499978
+LARGE = {
+    'resnet18': ('the page, by a ResNet18', dict(model='resnet18')),
+    'wide': (
+        'the page at 72x96, by a network 1.5 times as wide',
+        dict(rendering='page_large', model_args=dict(widths=[48, 96, 192, 192])),
+    ),
+}
 
 # %% ../nbs/33_q1_study.ipynb #329b47db
 GROUPS = dict(
-    headline=dict(title='The recipe on folds of its own', rows=HEADLINE, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
-    writers=dict(title='The recipe on people it never met', rows={**HEADLINE, **CROP}, budget=FINAL, folds=dict(seed=1, split='writer'), seeds=(1,)),
-    distilled=dict(title='One network in the place of three', rows=DISTILLED, budget=dict(epochs=FINAL['epochs']), folds=dict(seed=1), seeds=(1,)),
-    robust=dict(title='A network that does not mind size and place', rows=CROP, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3)),
-    large=dict(title='Larger networks, the same recipe', rows=LARGE, budget=FINAL, folds=dict(seed=1), seeds=(1,2,3), once=('resnet18',)), # the better of the two again by two more seeds
+    headline=dict(
+        title='The recipe on folds of its own', rows=HEADLINE, budget=FINAL, folds=dict(seed=1), seeds=(1, 2, 3)
+    ),
+    writers=dict(
+        title='The recipe on people it never met',
+        rows={**HEADLINE, **CROP},
+        budget=FINAL,
+        folds=dict(seed=1, split='writer'),
+        seeds=(1,),
+    ),
+    distilled=dict(
+        title='One network in the place of three',
+        rows=DISTILLED,
+        budget=dict(epochs=FINAL['epochs']),
+        folds=dict(seed=1),
+        seeds=(1,),
+    ),
+    robust=dict(
+        title='A network that does not mind size and place',
+        rows=CROP,
+        budget=FINAL,
+        folds=dict(seed=1),
+        seeds=(1, 2, 3),
+    ),
+    large=dict(
+        title='Larger networks, the same recipe',
+        rows=LARGE,
+        budget=FINAL,
+        folds=dict(seed=1),
+        seeds=(1, 2, 3),
+        once=('resnet18',),
+    ),  # the better of the two again by two more seeds
     ablation=dict(title='What each choice is worth', rows=ABLATION, budget=dict(epochs=20), folds={}, seeds=(0,)),
-    ladder=dict(title='Networks, small to large', rows=LADDER, budget=dict(epochs=12), folds=dict(only=[0]), seeds=(0,)),
-    sweeps=dict(title='Optimizers, learning rates, batch sizes', rows=SWEEPS, budget=dict(epochs=6), folds=dict(only=[0,1]), seeds=(0,)),
+    ladder=dict(
+        title='Networks, small to large', rows=LADDER, budget=dict(epochs=12), folds=dict(only=[0]), seeds=(0,)
+    ),
+    sweeps=dict(
+        title='Optimizers, learning rates, batch sizes',
+        rows=SWEEPS,
+        budget=dict(epochs=6),
+        folds=dict(only=[0, 1]),
+        seeds=(0,),
+    ),
 )
 
+# %% ../nbs/33_q1_study.ipynb #10ce7bdd
 def group_records(
-    group:str, # a key of `GROUPS`
-    where:dict, # from `resolve_data`
-    profile:str='quick', # 'smoke': one epoch on two folds, to see that it runs
-    only=None # names of the rows; default: all
-)->list: # records, not yet run
+    group: str,  # a key of `GROUPS`
+    where: dict,  # from `resolve_data`
+    profile: str = 'quick',  # 'smoke': one epoch on two folds, to see that it runs
+    only=None,  # names of the rows; default: all
+) -> list:  # records, not yet run
     "What a group asks; raises `InputError` for a name that is not there, and before anything is trained when the drawings do not allow it"
-    if group not in GROUPS: raise InputError(f"group '{group}' is not known; choose from {', '.join(GROUPS)}")
+    if group not in GROUPS:
+        raise InputError(f"group '{group}' is not known; choose from {', '.join(GROUPS)}")
     g = GROUPS[group]
-    if unknown := set(only or ()) - set(g['rows']): raise InputError(f"row '{min(unknown)}' is not known in {group}; choose from {', '.join(g['rows'])}")
-    recs = [_record(group, n, changes, g, where, seed, profile) for seed in g['seeds'] for n,(_,changes) in g['rows'].items() if (not only or n in only) and (seed == g['seeds'][0] or n not in g.get('once', ()))]
-    for r in recs: _check_possible(r, load_set('drawings', where))
+    if unknown := set(only or ()) - set(g['rows']):
+        raise InputError(f"row '{min(unknown)}' is not known in {group}; choose from {', '.join(g['rows'])}")
+    recs = [
+        _record(group, n, changes, g, where, seed, profile)
+        for seed in g['seeds']
+        for n, (_, changes) in g['rows'].items()
+        if (not only or n in only) and (seed == g['seeds'][0] or n not in g.get('once', ()))
+    ]
+    for r in recs:
+        _check_possible(r, load_set('drawings', where))
     return recs
 
+# %% ../nbs/33_q1_study.ipynb #70b8cc71
 def _check_possible(rec, s):
-    if (rec.config.get('context') or rec.config.get('hands')) and s.writers is None: raise InputError(f'{s.name}: its writers are not known, so {rec.name} cannot be run; name other groups or rows')
+    if (rec.config.get('context') or rec.config.get('hands')) and s.writers is None:
+        raise InputError(f'{s.name}: its writers are not known, so {rec.name} cannot be run; name other groups or rows')
     fold_splits(s, rec.config['folds'])
 
+# %% ../nbs/33_q1_study.ipynb #f52c6782
 def _record(group, name, changes, g, where, seed, profile):
-    config = {**RECIPE, **g['budget'], 'folds':{**FOLDS, **g['folds']}, **({'model':name} if group == 'ladder' else {}), **changes}
-    if profile == 'smoke': config |= dict(epochs=1, folds={**config['folds'], 'k':2})
-    if config['lr'] == 'lr_find': config['lr'] = _suggestion(where)
-    if row := config.pop('taught_by', None): config['teachers'] = [r.stem for r in group_records('headline', where, profile, [row])]
+    config = {
+        **RECIPE,
+        **g['budget'],
+        'folds': {**FOLDS, **g['folds']},
+        **({'model': name} if group == 'ladder' else {}),
+        **changes,
+    }
+    if profile == 'smoke':
+        config |= dict(epochs=1, folds={**config['folds'], 'k': 2})
+    if config['lr'] == 'lr_find':
+        config['lr'] = _suggestion(where)
+    if row := config.pop('taught_by', None):
+        config['teachers'] = [r.stem for r in group_records('headline', where, profile, [row])]
     rec = prepare(f'{group}-{name}', config, where, seed, profile)
     rec.tables['what'] = g['rows'][name][0]
     return rec
 
-_suggested = {} # digest of the drawings -> rate; the sweeps are looked at several times in a run
+# %% ../nbs/33_q1_study.ipynb #64ec2a31
+_suggested = {}  # digest of the drawings -> rate; the sweeps are looked at several times in a run
+
 
 def _suggestion(where):
     "lr_find's rate for the recipe on the first fold; never higher than one tenth, where a curve without a valley would point"
     s = load_set('drawings', where, RECIPE['rendering'])
     if s.digest not in _suggested:
         train, held = (s.subset(i) for i in fold_splits(s, FOLDS)[0])
-        _suggested[s.digest] = min(float(f"{lr_curve(build_learner(RECIPE, train, held, 0))['valley']:.2g}"), .1)
+        _suggested[s.digest] = min(float(f'{lr_curve(build_learner(RECIPE, train, held, 0))["valley"]:.2g}'), 0.1)
     return _suggested[s.digest]
 
+# %% ../nbs/33_q1_study.ipynb #b8bf2817
 def run_group(
-    group:str, # a key of `GROUPS`
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    profile:str='quick', # as for `group_records`
-    only=None, # as for `group_records`
-    workers:int=0, # as for `cross_validate`
-    fresh:bool=False # run again what was done already
-)->list: # finished records
+    group: str,  # a key of `GROUPS`
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    profile: str = 'quick',  # as for `group_records`
+    only=None,  # as for `group_records`
+    workers: int = 0,  # as for `cross_validate`
+    fresh: bool = False,  # run again what was done already
+) -> list:  # finished records
     "Run what is not done of a group"
     return cross_validate(group_records(group, where, profile, only), where, out, workers, fresh=fresh)
 
 # %% ../nbs/33_q1_study.ipynb #3c015f0b
 def ensemble(
-    name:str, # of the row
-    records, # finished cross-validations on the same folds
-    where:dict, # from `resolve_data`
-    out:Path|str # the output folder that holds them and their answers
-)->Record:
+    name: str,  # of the row
+    records,  # finished cross-validations on the same folds
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder that holds them and their answers
+) -> Record:
     "The mean answer of several cross-validations, as a record of its own; raises `InputError` when their folds differ"
     s, folds = load_set('drawings', where), records[0].config['folds']
-    if any(r.config['folds'] != folds for r in records): raise InputError(f'{name}: the folds of its members differ; an ensemble needs the same')
+    if any(r.config['folds'] != folds for r in records):
+        raise InputError(f'{name}: the folds of its members differ; an ensemble needs the same')
     seed = records[0].seed if len({r.seed for r in records}) == 1 else 0
-    rec = Record('folds', name, dict(made_of(records), variants=[_steadiest(m) for m in records], folds=folds), records[0].data, seed, where['kind'], records[0].profile)
+    rec = Record(
+        'folds',
+        name,
+        dict(made_of(records), variants=[_steadiest(m) for m in records], folds=folds),
+        records[0].data,
+        seed,
+        where['kind'],
+        records[0].profile,
+    )
+
     def work(r):
         probs = np.mean([load_answers(m, out, len(s), _steadiest(m)) for m in records], axis=0)
         finish_answers(r, out, s, np.arange(len(s)), dict(last=probs))
-        r.metrics.update({k:sum(m.metrics[k] for m in records) for k in ('params','train_seconds')}, macs=sum(_macs(m, _steadiest(m)) for m in records), networks=sum(_networks(m) for m in records))
+        r.metrics.update(
+            {k: sum(m.metrics[k] for m in records) for k in ('params', 'train_seconds')},
+            macs=sum(_macs(m, _steadiest(m)) for m in records),
+            networks=sum(_networks(m) for m in records),
+        )
         r.tables['averaged'] = any(map(_averaged, records, r.config['variants']))
         r.tables['kinds'] = list(dict.fromkeys(k for m in records for k in m.tables.get('kinds', [m.tables['what']])))
-        r.tables['what'] = f"{' and '.join(r.tables['kinds'])}: the mean of {r.metrics['networks']} networks"
+        r.tables['what'] = f'{" and ".join(r.tables["kinds"])}: the mean of {r.metrics["networks"]} networks'
+
     return newest(run_once(rec, out, work), out)
 
+# %% ../nbs/33_q1_study.ipynb #588978cc
 def _steadiest(rec):
     "Which answers to build on: those with test-time augmentation where there are any"
     return 'tta' if 'tta' in rec.tables['variants'] else 'last'
 
+
 def _macs(rec, variant):
     "Multiply-adds to read one drawing"
-    return rec.metrics['macs'] * (1+COPIES if variant == 'tta' else 1)
+    return rec.metrics['macs'] * (1 + COPIES if variant == 'tta' else 1)
 
-def _networks(rec): return rec.metrics.get('networks', 1)
 
+def _networks(rec):
+    return rec.metrics.get('networks', 1)
+
+# %% ../nbs/33_q1_study.ipynb #6fc35091
 def _averaged(rec, variant):
     "Whether these answers are averaged over changed copies, or made of such"
     return variant == 'tta' or rec.tables.get('averaged', False)
 
-def made_of(
-    records # finished
-)->dict: # for the settings of a record
-    "What a conclusion was drawn from: names of records, and when each was made, since an experiment may be run again"
-    return dict(of={r.stem:r.created for r in records})
 
+def made_of(
+    records,  # finished
+) -> dict:  # for the settings of a record
+    "What a conclusion was drawn from: names of records, and when each was made, since an experiment may be run again"
+    return dict(of={r.stem: r.created for r in records})
+
+# %% ../nbs/33_q1_study.ipynb #9377f1c7
 def newest(
-    rec:Record, # just saved
-    out:Path|str # the output folder
-)->Record:
+    rec: Record,  # just saved
+    out: Path | str,  # the output folder
+) -> Record:
     "`rec`; older conclusions of its name, drawn when less was done, are deleted with their figures"
     for folder in ('records', 'answers', 'figures'):
-        for old in (Path(out)/folder).glob(f'{glob.escape(rec.stem.removesuffix(rec.id))}*'):
-            if not old.name.startswith(rec.stem): old.unlink()
+        for old in (Path(out) / folder).glob(f'{glob.escape(rec.stem.removesuffix(rec.id))}*'):
+            if not old.name.startswith(rec.stem):
+                old.unlink()
     return rec
 
 # %% ../nbs/33_q1_study.ipynb #8ef6085a
 def look_closer(
-    rec:Record, # a finished cross-validation or ensemble
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    variant:str='last' # which answers
-)->Record: # question 'answers', of the same name
+    rec: Record,  # a finished cross-validation or ensemble
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    variant: str = 'last',  # which answers
+) -> Record:  # question 'answers', of the same name
     "Calibration, refusal, errors per class, and the leak, from the answers of a cross-validation"
     s = load_set('drawings', where)
     splits = fold_splits(s, rec.config['folds'])
     res = Record('answers', rec.name, dict(made_of([rec]), variant=variant), rec.data, rec.seed, rec.kind, rec.profile)
+
     def work(r):
         probs = load_answers(rec, out, len(s), variant)
         sure, r.metrics['temperature'] = _cooled(probs, s, splits)
@@ -216,97 +367,151 @@ def look_closer(
         right = sure.argmax(1) == s.targets
         r.metrics.update(zip(('accuracy', 'accuracy_low', 'accuracy_high'), clustered_mean(right, s.writers)))
         r.metrics['calibration_error_raw'] = calibration_error(probs, s.targets)
-        for a in (97, 98, 99): r.metrics[f'answered_at_{a}'], r.metrics[f'right_at_{a}'] = _refused(sure, s, splits, a/100)
-        if s.writers is not None: r.metrics['accuracy_with_leak'] = float((_leaked(probs, s, splits) == s.targets).mean())
+        for a in (97, 98, 99):
+            r.metrics[f'answered_at_{a}'], r.metrics[f'right_at_{a}'] = _refused(sure, s, splits, a / 100)
+        if s.writers is not None:
+            r.metrics['accuracy_with_leak'] = float((_leaked(probs, s, splits) == s.targets).mean())
         curve = risk_coverage(sure, s.targets)
-        r.tables['risk_coverage'] = curve.iloc[np.unique(np.linspace(0, len(curve)-1, 100).astype(int))].round(5).to_dict('records')
-        r.tables |= {k:reliability(p, s.targets).round(5).to_dict('records') for k,p in dict(reliability=sure, reliability_raw=probs).items()}
+        r.tables['risk_coverage'] = (
+            curve.iloc[np.unique(np.linspace(0, len(curve) - 1, 100).astype(int))].round(5).to_dict('records')
+        )
+        r.tables |= {
+            k: reliability(p, s.targets).round(5).to_dict('records')
+            for k, p in dict(reliability=sure, reliability_raw=probs).items()
+        }
         r.tables['what'] = rec.tables['what']
-        if (~right).any(): r.figures['Most confused'] = save_figure(show_confused(s, sure), out, f'{r.stem}-confused')
+        if (~right).any():
+            r.figures['Most confused'] = save_figure(show_confused(s, sure), out, f'{r.stem}-confused')
+
     return newest(run_once(res, out, work), out)
 
+# %% ../nbs/33_q1_study.ipynb #020e1eff
 def _cooled(probs, s, splits):
     "Probabilities after the temperature that the other folds' drawings ask for, and its mean"
-    res, t = np.zeros_like(probs), [fit_temperature(probs[train], s.targets[train]) for train,_ in splits]
-    for (_, held), of in zip(splits, t): res[held] = apply_temperature(probs[held], of)
+    res, t = np.zeros_like(probs), [fit_temperature(probs[train], s.targets[train]) for train, _ in splits]
+    for (_, held), of in zip(splits, t):
+        res[held] = apply_temperature(probs[held], of)
     return res, float(np.mean(t))
 
+# %% ../nbs/33_q1_study.ipynb #09373438
 def _refused(probs, s, splits, accuracy):
     "Share answered, and of these right, when each fold refuses below the confidence that reaches `accuracy` on the other folds"
     answered = np.zeros(len(s), bool)
-    for train, held in splits: answered[held] = probs[held].max(1) >= coverage_at(risk_coverage(probs[train], s.targets[train]), accuracy)['confidence']
+    for train, held in splits:
+        answered[held] = (
+            probs[held].max(1) >= coverage_at(risk_coverage(probs[train], s.targets[train]), accuracy)['confidence']
+        )
     right = probs.argmax(1) == s.targets
-    return float(answered.mean()), float(right[answered].mean()) if answered.any() else 0.
+    return float(answered.mean()), float(right[answered].mean()) if answered.any() else 0.0
 
+# %% ../nbs/33_q1_study.ipynb #dfc71c70
 def _leaked(probs, s, splits):
     res = np.zeros(len(s), int)
-    for train, held in splits: res[held] = assign_missing(probs[held], s.writers[held], s.subset(train))
+    for train, held in splits:
+        res[held] = assign_missing(probs[held], s.writers[held], s.subset(train))
     return res
 
 # %% ../nbs/33_q1_study.ipynb #3da6f6d8
 def show_confused(
-    s:ImageSet,
-    probs:np.ndarray, # float [N, C]
-    pairs:int=8, # rows
-    each:int=8 # drawings of a row
-): # a matplotlib figure
+    s: ImageSet,
+    probs: np.ndarray,  # float [N, C]
+    pairs: int = 8,  # rows
+    each: int = 8,  # drawings of a row
+):  # a matplotlib figure
     "The most confused pairs, both ways together, with the drawings that were misread"
     pred = probs.argmax(1)
     cm = confusion_matrix(pred, s.targets, len(s.vocab))
     both = np.triu(cm + cm.T, 1)
     images, titles = [], []
-    for p in np.argsort(-both, axis=None, kind='stable')[:min(pairs, (both > 0).sum())]:
+    for p in np.argsort(-both, axis=None, kind='stable')[: min(pairs, (both > 0).sum())]:
         a, b = np.unravel_index(p, both.shape)
         wrong = np.flatnonzero(((s.targets == a) & (pred == b)) | ((s.targets == b) & (pred == a)))
         shown = wrong[np.argsort(-probs[wrong].max(1))][:each]
-        images += [*s.images[shown], *[np.zeros_like(s.images[0])]*(each-len(shown))]
-        titles += [f'{s.vocab[s.targets[i]]} as {s.vocab[pred[i]]}, {probs[i].max():.0%}' for i in shown] + ['']*(each-len(shown))
+        images += [*s.images[shown], *[np.zeros_like(s.images[0])] * (each - len(shown))]
+        titles += [f'{s.vocab[s.targets[i]]} as {s.vocab[pred[i]]}, {probs[i].max():.0%}' for i in shown] + [''] * (
+            each - len(shown)
+        )
     return show_images(np.array(images), titles, each)
 
 # %% ../nbs/33_q1_study.ipynb #c964733d
-BASES = dict(headline='alone', writers='alone', ablation='recipe', ladder='compact', sweeps='adamw-lr0.005') # row that the others are compared with
+BASES = dict(
+    headline='alone', writers='alone', ablation='recipe', ladder='compact', sweeps='adamw-lr0.005'
+)  # row that the others are compared with
 
+# %% ../nbs/33_q1_study.ipynb #30e7fed4
 def summarise(
-    group:str, # a key of `GROUPS`
-    done, # finished cross-validations of that group
-    where:dict, # from `resolve_data`
-    out:Path|str # the output folder
-)->Record: # question 'answers', named like the group
+    group: str,  # a key of `GROUPS`
+    done,  # finished cross-validations of that group
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+) -> Record:  # question 'answers', named like the group
     "What is done of a group, as one table"
     s = load_set('drawings', where)
     res = Record('answers', group, made_of(done), done[0].data, kind=where['kind'], profile=done[0].profile)
-    def work(r): r.tables.update(title=GROUPS[group]['title'], base=f'{group}-{BASES[group]}', rows=_rows(done, f'{group}-{BASES[group]}', s))
+
+    def work(r):
+        r.tables.update(
+            title=GROUPS[group]['title'], base=f'{group}-{BASES[group]}', rows=_rows(done, f'{group}-{BASES[group]}', s)
+        )
+
     return newest(run_once(res, out, work), out)
 
+# %% ../nbs/33_q1_study.ipynb #283aeb70
 def _rows(records, base, s):
     "A dict per row and variant; `base` comes first, and is what the others are compared with"
     groups = {}
     for r in records:
-        for v in r.tables['variants']: groups.setdefault((r.name, v), []).append(r)
-    right = {k:_share_right(rs, k[1], s) for k,rs in groups.items()}
+        for v in r.tables['variants']:
+            groups.setdefault((r.name, v), []).append(r)
+    right = {k: _share_right(rs, k[1], s) for k, rs in groups.items()}
     order = sorted(groups, key=lambda k: (k != (base, 'last'), k[0] != base))
     return [_one_row(*k, groups[k], right[k], right.get(_compared(*k, groups[k][0], base)), s) for k in order]
 
+# %% ../nbs/33_q1_study.ipynb #d7f0c2bc
 def _compared(name, variant, rec, base):
     "The row and variant that a row is compared with: what is averaged over copies, with what is; None for the base itself"
-    return None if (name, variant) == (base, 'last') else (base, 'tta' if name != base and _averaged(rec, variant) else 'last')
+    return (
+        None
+        if (name, variant) == (base, 'last')
+        else (base, 'tta' if name != base and _averaged(rec, variant) else 'last')
+    )
 
+# %% ../nbs/33_q1_study.ipynb #7c2b88fa
 def _one_row(name, variant, records, right, base, s):
-    if base is None: base = np.full(len(s), np.nan)
-    accs, both = [r.tables['variants'][variant] for r in records], np.isfinite(right-base)
-    of = lambda values, keep: clustered_mean(values[keep], None if s.writers is None else s.writers[keep]) if keep.any() else (None,)*3
-    row = dict(row=name, variant=variant, what=records[0].tables['what'], seeds=len(records), networks=_networks(records[0]), n=int(np.isfinite(right).sum()))
+    if base is None:
+        base = np.full(len(s), np.nan)
+    accs, both = [r.tables['variants'][variant] for r in records], np.isfinite(right - base)
+    of = lambda values, keep: (
+        clustered_mean(values[keep], None if s.writers is None else s.writers[keep]) if keep.any() else (None,) * 3
+    )
+    row = dict(
+        row=name,
+        variant=variant,
+        what=records[0].tables['what'],
+        seeds=len(records),
+        networks=_networks(records[0]),
+        n=int(np.isfinite(right).sum()),
+    )
     row |= dict(zip(('accuracy', 'accuracy_low', 'accuracy_high'), of(right, np.isfinite(right))))
-    row |= dict(zip(('difference', 'difference_low', 'difference_high'), of(right-base, both)))
-    row |= {k:float(np.mean([a[k] for a in accs])) for k in ('accuracy_case_folded','accuracy_shape_folded','calibration_error')}
+    row |= dict(zip(('difference', 'difference_low', 'difference_high'), of(right - base, both)))
+    row |= {
+        k: float(np.mean([a[k] for a in accs]))
+        for k in ('accuracy_case_folded', 'accuracy_shape_folded', 'calibration_error')
+    }
     row['seeds_half_width'] = mean_interval([a['accuracy'] for a in accs])[1] if len(accs) > 1 else None
-    row |= {k:records[0].metrics.get(k) for k in ('params','train_seconds')} | {k:records[0].config.get(k) for k in ('epochs','opt','lr','bs')}
+    row |= {k: records[0].metrics.get(k) for k in ('params', 'train_seconds')} | {
+        k: records[0].config.get(k) for k in ('epochs', 'opt', 'lr', 'bs')
+    }
     return row | dict(macs=_macs(records[0], variant), seconds_per_epoch=_epoch_seconds(records))
 
+# %% ../nbs/33_q1_study.ipynb #7515fb14
 def _epoch_seconds(records):
     "Of training one fold, where something was trained"
-    spent = [r.metrics['train_seconds']/r.config['epochs']/len(which_folds(r)) for r in records if 'epochs' in r.config]
-    return float(np.median(spent)) if spent else None # a machine that pauses must not count
+    spent = [
+        r.metrics['train_seconds'] / r.config['epochs'] / len(which_folds(r)) for r in records if 'epochs' in r.config
+    ]
+    return float(np.median(spent)) if spent else None  # a machine that pauses must not count
+
 
 def _share_right(records, variant, s):
     "Per drawing, the share of seeds that read it right; nan where it was not read"
@@ -315,50 +520,86 @@ def _share_right(records, variant, s):
 
 # %% ../nbs/33_q1_study.ipynb #2bde5e22
 def read_with_hand(
-    rec:Record, # a finished cross-validation or ensemble
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    variant:str='last' # which answers
-)->Record: # like a cross-validation; `known_N` when so many drawings of the writer are known, `last` with all
+    rec: Record,  # a finished cross-validation or ensemble
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    variant: str = 'last',  # which answers
+) -> Record:  # like a cross-validation; `known_N` when so many drawings of the writer are known, `last` with all
     "Held-out drawings read by the networks of `rec` and by their size and place, given the writer's other drawings"
     s = load_set('drawings', where)
-    res = Record('folds', f'{rec.name}-hand', dict(made_of([rec]), variant=variant, folds=rec.config['folds']), rec.data, rec.seed, rec.kind, rec.profile)
+    res = Record(
+        'folds',
+        f'{rec.name}-hand',
+        dict(made_of([rec]), variant=variant, folds=rec.config['folds']),
+        rec.data,
+        rec.seed,
+        rec.kind,
+        rec.profile,
+    )
+
     def work(r):
-        logs, splits = np.log(np.clip(load_answers(rec, out, len(s), variant), 1e-4, None)), fold_splits(s, rec.config['folds'])
-        hands, size = [fit_hand(s.subset(train)) for train,_ in splits], np.zeros_like(logs)
-        for h, (_, held) in zip(hands, splits): size[held] = size_evidence(h, s.subset(held))
+        logs, splits = (
+            np.log(np.clip(load_answers(rec, out, len(s), variant), 1e-4, None)),
+            fold_splits(s, rec.config['folds']),
+        )
+        hands, size = [fit_hand(s.subset(train)) for train, _ in splits], np.zeros_like(logs)
+        for h, (_, held) in zip(hands, splits):
+            size[held] = size_evidence(h, s.subset(held))
         told = lambda n: [size] if n == 0 else [size, _evidence(s, splits, hands, rec.config['folds']['split'], n)]
-        answers = {name:_weighed([logs, *told(n)], s, splits) for name,n in dict(last=None, **{f'known_{n}':n for n in KNOWN}).items()}
+        answers = {
+            name: _weighed([logs, *told(n)], s, splits)
+            for name, n in dict(last=None, **{f'known_{n}': n for n in KNOWN}).items()
+        }
         finish_answers(r, out, s, np.arange(len(s)), answers)
-        r.metrics.update({m:rec.metrics[m] for m in ('params','train_seconds')}, macs=_macs(rec, variant), networks=_networks(rec))
-        r.tables.update(what=f"{rec.tables['what']}, then the writer's size and place", averaged=_averaged(rec, variant))
+        r.metrics.update(
+            {m: rec.metrics[m] for m in ('params', 'train_seconds')}, macs=_macs(rec, variant), networks=_networks(rec)
+        )
+        r.tables.update(
+            what=f"{rec.tables['what']}, then the writer's size and place", averaged=_averaged(rec, variant)
+        )
+
     return newest(run_once(res, out, work), out)
 
+# %% ../nbs/33_q1_study.ipynb #036b2e06
 def _evidence(s, splits, hands, split, n):
     res = np.zeros((len(s), len(s.vocab)))
-    for hand, (train, held) in zip(hands, splits): res[held] = hand_evidence(hand, s.subset(held), s.subset(train if split == 'stratified' else held), n)
+    for hand, (train, held) in zip(hands, splits):
+        res[held] = hand_evidence(hand, s.subset(held), s.subset(train if split == 'stratified' else held), n)
     return res
 
+# %% ../nbs/33_q1_study.ipynb #60fdadd5
 def _weighed(terms, s, splits):
     "Probabilities from a weighted sum of log terms [N, C], each fold with the weights that suit the others"
     terms, res = np.stack(terms), np.zeros_like(terms[0])
-    summed = lambda w, i: np.tensordot(w, terms[:,i], 1)
+    summed = lambda w, i: np.tensordot(w, terms[:, i], 1)
     for train, held in splits:
-        def loss(w): return float((logsumexp(z := summed(w, train), axis=1) - z[range(len(train)), s.targets[train]]).mean())
-        w = optimize.minimize(loss, [1.5] + [.5]*(len(terms)-1), method='Nelder-Mead').x
+
+        def loss(w):
+            return float((logsumexp(z := summed(w, train), axis=1) - z[range(len(train)), s.targets[train]]).mean())
+
+        w = optimize.minimize(loss, [1.5] + [0.5] * (len(terms) - 1), method='Nelder-Mead').x
         res[held] = softmax(summed(w, held), axis=1)
     return res
 
 # %% ../nbs/33_q1_study.ipynb #8d24ec94
 def read_unlabelled(
-    rec:Record, # a finished cross-validation with `context` and `keep`
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    passes:int=2
-)->Record: # like a cross-validation; without seconds of its own
+    rec: Record,  # a finished cross-validation with `context` and `keep`
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    passes: int = 2,
+) -> Record:  # like a cross-validation; without seconds of its own
     "Held-out drawings read with their writers' other held-out drawings, none of whose classes is known"
     s = load_set('drawings', where, rec.config['rendering'])
-    res = Record('folds', f'{rec.name}-unlabelled', dict(made_of([rec]), passes=passes, folds=rec.config['folds']), rec.data, rec.seed, rec.kind, rec.profile)
+    res = Record(
+        'folds',
+        f'{rec.name}-unlabelled',
+        dict(made_of([rec]), passes=passes, folds=rec.config['folds']),
+        rec.data,
+        rec.seed,
+        rec.kind,
+        rec.profile,
+    )
+
     def work(r):
         probs = load_answers(rec, out, len(s), 'known_0')
         for train, held, net in fold_networks(rec, s, out):
@@ -367,56 +608,83 @@ def read_unlabelled(
                 guessed = replace(few, targets=probs[held].argmax(1))
                 probs[held] = predict_probs(*net, average_hand(few, writer_offsets(hand, few, guessed)).images)
         finish_answers(r, out, s, np.arange(len(s)), dict(last=probs))
-        r.metrics.update({m:rec.metrics[m] for m in ('params','train_seconds')}, macs=(passes+1)*rec.metrics['macs'])
+        r.metrics.update(
+            {m: rec.metrics[m] for m in ('params', 'train_seconds')}, macs=(passes + 1) * rec.metrics['macs']
+        )
         r.tables['what'] = 'the page by the average hand, as told from other drawings whose classes are not known'
+
     return newest(run_once(res, out, work), out)
 
 # %% ../nbs/33_q1_study.ipynb #91115f69
 def conclude(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder that holds the cross-validations
-    profile:str='quick' # as for `group_records`
-)->list: # finished records
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder that holds the cross-validations
+    profile: str = 'quick',  # as for `group_records`
+) -> list:  # finished records
     "Everything that can be computed, without training, from the cross-validations that are done"
-    done = {g:finished_records(g, where, out, profile) for g in GROUPS}
-    for g in ('robust', 'distilled', 'large'): done['headline'] += done.pop(g) # same folds, so one table
+    done = {g: finished_records(g, where, out, profile) for g in GROUPS}
+    for g in ('robust', 'distilled', 'large'):
+        done['headline'] += done.pop(g)  # same folds, so one table
     for g in ('headline', 'writers'):
         done[g] += _pairs(g, done[g], where, out)
         done[g] += _informed(done[g], where, out)
-        done[g] += [e for name, rs in [*grouped(done[g]).items(), (f'{g}-all', _all(done[g]))] if len(rs) > 1 for e in _together(name, rs, where, out)]
-    recs = [summarise(g, rs, where, out) for g,rs in done.items() if rs]
+        done[g] += [
+            e
+            for name, rs in [*grouped(done[g]).items(), (f'{g}-all', _all(done[g]))]
+            if len(rs) > 1
+            for e in _together(name, rs, where, out)
+        ]
+    recs = [summarise(g, rs, where, out) for g, rs in done.items() if rs]
     firsts = grouped(done['headline'] + done['writers'])
     return recs + [look_closer(rs[0], where, out) for rs in firsts.values()]
 
+# %% ../nbs/33_q1_study.ipynb #11507b42
 def _pairs(group, records, where, out):
     "Per seed, a network that sees the page and the one that sees the crop, together"
     seen = lambda page: [r for r in records if r.name.endswith((page, '-crop')) and not r.config.get('teachers')]
-    return [ensemble(f'{group}-{name}', rs, where, out) for name, page in (('pair','-alone'), ('pair-wide','-wide')) for rs in grouped(seen(page), 'seed').values() if len(rs) == 2]
+    return [
+        ensemble(f'{group}-{name}', rs, where, out)
+        for name, page in (('pair', '-alone'), ('pair-wide', '-wide'))
+        for rs in grouped(seen(page), 'seed').values()
+        if len(rs) == 2
+    ]
 
+# %% ../nbs/33_q1_study.ipynb #58bbfac9
 def _all(records):
     "Every network that was trained on these folds by labels alone, where larger ones are among them"
     seen = [r for r in records if r.name.endswith(('-alone', '-crop', *LARGE)) and not r.config.get('teachers')]
     return seen if any(r.name.endswith(tuple(LARGE)) for r in seen) else []
 
+
 def _informed(records, where, out):
     "What knowing the writer's other drawings adds to finished cross-validations, without training"
-    return [read_unlabelled(r, where, out) for r in records if r.config.get('context')] + [read_with_hand(r, where, out, _steadiest(r)) for r in records if r.name.endswith(('alone', 'context', 'crop', 'pair', 'wide'))]
+    return [read_unlabelled(r, where, out) for r in records if r.config.get('context')] + [
+        read_with_hand(r, where, out, _steadiest(r))
+        for r in records
+        if r.name.endswith(('alone', 'context', 'crop', 'pair', 'wide'))
+    ]
 
+# %% ../nbs/33_q1_study.ipynb #565c562c
 def _together(name, records, where, out):
     "The ensemble of several seeds, and its answers beside the writer's hand; one that knew the hand already is left alone"
-    if name.endswith('hand'): return []
+    if name.endswith('hand'):
+        return []
     both = ensemble(f'{name}-ensemble', records, where, out)
     return [both] if name.endswith('unlabelled') else [both, read_with_hand(both, where, out)]
 
+# %% ../nbs/33_q1_study.ipynb #c9167241
 def finished_records(
-    group:str, # a key of `GROUPS`
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    profile:str='quick' # as for `group_records`
-)->list:
+    group: str,  # a key of `GROUPS`
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    profile: str = 'quick',  # as for `group_records`
+) -> list:
     "The records of a group that are there, their rows as they are called now; none where the drawings do not allow it"
-    try: asked = group_records(group, where, profile)
-    except InputError: return []
-    done = [(r, load_record(Path(out)/'records'/r.filename)) for r in asked if finished(r, out)]
-    for r, found in done: found.tables['what'] = r.tables['what']
-    return [found for _,found in done]
+    try:
+        asked = group_records(group, where, profile)
+    except InputError:
+        return []
+    done = [(r, load_record(Path(out) / 'records' / r.filename)) for r in asked if finished(r, out)]
+    for r, found in done:
+        found.tables['what'] = r.tables['what']
+    return [found for _, found in done]

@@ -22,172 +22,260 @@ from .glyphs import VOCAB
 
 # %% ../nbs/31_q2.ipynb #030290fb
 DIGITS = VOCAB[:10]
-CONFIG = dict(model='lean', epochs=8, bs=128, lr=1e-2, wd=.02, smoothing=.1, every=20,
-              augment=dict(rotate=10, shear=.15, scale=.1, shift=.07, elastic=0, stroke=.25),
-              pretrain=dict(epochs=40, bs=32, lr=5e-3, wd=.05, augment=dict(rotate=10, shear=.2, scale=.1, shift=.07, elastic=.015, stroke=.4)))
+
+# %% ../nbs/31_q2.ipynb #81903a8c
+CONFIG = dict(
+    model='lean',
+    epochs=8,
+    bs=128,
+    lr=1e-2,
+    wd=0.02,
+    smoothing=0.1,
+    every=20,
+    augment=dict(rotate=10, shear=0.15, scale=0.1, shift=0.07, elastic=0, stroke=0.25),
+    pretrain=dict(
+        epochs=40,
+        bs=32,
+        lr=5e-3,
+        wd=0.05,
+        augment=dict(rotate=10, shear=0.2, scale=0.1, shift=0.07, elastic=0.015, stroke=0.4),
+    ),
+)
+
+# %% ../nbs/31_q2.ipynb #29e810e6
 PROFILES = dict(smoke=dict(epochs=1, pretrain=dict(CONFIG['pretrain'], epochs=10)), quick={}, full=dict(epochs=15))
-SMALL = dict(epochs=10, bs=32, every=5, pretrain=dict(CONFIG['pretrain'], epochs=20)) # the embedded digits are 1,437, not 60,000
+SMALL = dict(
+    epochs=10, bs=32, every=5, pretrain=dict(CONFIG['pretrain'], epochs=20)
+)  # the embedded digits are 1,437, not 60,000
+
 
 def q2_config(
-    where:dict, # from `resolve_data`
-    profile:str, # a key of `PROFILES`
-    **changes # what differs
-)->dict:
+    where: dict,  # from `resolve_data`
+    profile: str,  # a key of `PROFILES`
+    **changes,  # what differs
+) -> dict:
     "`CONFIG` with what the data's size, the profile and the caller change"
     small = SMALL if where['kind'] == 'embedded' and profile == 'quick' else {}
     return {**CONFIG, **PROFILES[profile], **small, **changes}
 
 # %% ../nbs/31_q2.ipynb #fe07a1f3
 def mnist_split(
-    s:ImageSet, # MNIST's training files
-    seed:int=0
-)->tuple: # training set, validation set
+    s: ImageSet,  # MNIST's training files
+    seed: int = 0,
+) -> tuple:  # training set, validation set
     "Hold 5,000 of 60,000 out for validation (the same share of a smaller set), stratified"
-    train, valid = stratified_split(s.targets, 1/12, seed)
+    train, valid = stratified_split(s.targets, 1 / 12, seed)
     return s.subset(train, f'{s.name} minus validation'), s.subset(valid, f'{s.name} validation')
 
 # %% ../nbs/31_q2.ipynb #2e00cff4
-PARENTS = dict(digits='pretrain', all='pretrain_all') # classes of the drawings -> name of the record
+PARENTS = dict(digits='pretrain', all='pretrain_all')  # classes of the drawings -> name of the record
 
+# %% ../nbs/31_q2.ipynb #69fa6829
 def run_pretrain(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    seed:int=42,
-    profile:str='quick', # a key of `PROFILES`
-    fresh:bool=False, # run even when the record is there
-    device=None, # default: CUDA where there is one
-    classes:str='digits', # or 'all': all 62
-    rendering:str='mnist_style', # of the drawings: a name in `RENDERINGS` that gives images of 28x28
-    name:str='', # of the row; default: by the classes
-    **changes # what differs from `CONFIG` and the profile
-)->Record:
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    seed: int = 42,
+    profile: str = 'quick',  # a key of `PROFILES`
+    fresh: bool = False,  # run even when the record is there
+    device=None,  # default: CUDA where there is one
+    classes: str = 'digits',  # or 'all': all 62
+    rendering: str = 'mnist_style',  # of the drawings: a name in `RENDERINGS` that gives images of 28x28
+    name: str = '',  # of the row; default: by the classes
+    **changes,  # what differs from `CONFIG` and the profile
+) -> Record:
     "Train on the ten digit classes of the drawings, or on all; leaves its network in `OUT/models`"
     full = q2_config(where, profile, **changes)
-    config = dict(full['pretrain'], rendering=rendering, **{k:full[k] for k in ('model','model_args') if k in full})
+    config = dict(full['pretrain'], rendering=rendering, **{k: full[k] for k in ('model', 'model_args') if k in full})
     drawings = load_set('drawings', where, rendering)
-    if classes == 'digits': drawings = drawings.classes(DIGITS)
+    if classes == 'digits':
+        drawings = drawings.classes(DIGITS)
     _, valid = mnist_split(load_set('mnist_train', where), seed)
-    rec = Record('q2', name or PARENTS[classes], config, dict(drawings=drawings.describe(), valid=valid.describe()), seed, where['kind'], profile)
+    rec = Record(
+        'q2',
+        name or PARENTS[classes],
+        config,
+        dict(drawings=drawings.describe(), valid=valid.describe()),
+        seed,
+        where['kind'],
+        profile,
+    )
 
     def work(rec):
         _train(rec, drawings, valid, valid, out, device)
         rec.metrics['zero_shot'] = rec.metrics['accuracy']
+
     return run_once(rec, out, work, fresh, network=True)
 
 # %% ../nbs/31_q2.ipynb #de2f73af
 def _train(rec, train, valid, test, out, device, body=None, keep=True):
     "Train as the record's config says, and score"
-    learn, spec = train_recorded(rec, train, valid, out, rec.config.get('rendering', 'mnist_style'), keep=keep, body=body, device=device)
+    learn, spec = train_recorded(
+        rec, train, valid, out, rec.config.get('rendering', 'mnist_style'), keep=keep, body=body, device=device
+    )
     last = rec.history[-1]
     rec.metrics.update(valid_accuracy=last['accuracy'], train_loss=last['train_loss'], valid_loss=last['valid_loss'])
-    known = [spec.vocab.index(c) for c in test.vocab] # of 62 classes, the ten that can occur
-    probs = predict_probs(learn.model, spec, test.images, device=device)[:,known]
+    known = [spec.vocab.index(c) for c in test.vocab]  # of 62 classes, the ten that can occur
+    probs = predict_probs(learn.model, spec, test.images, device=device)[:, known]
     rec.metrics['test_loss'] = float(-np.log(probs[np.arange(len(test)), test.targets].clip(1e-9)).mean())
     add_scores(rec, probs, test)
     some = train.subset(slice(0, 5000))
-    rec.metrics['train_accuracy'] = float((predict_probs(learn.model, spec, some.images, device=device).argmax(1) == some.targets).mean())
+    rec.metrics['train_accuracy'] = float(
+        (predict_probs(learn.model, spec, some.images, device=device).argmax(1) == some.targets).mean()
+    )
 
 # %% ../nbs/31_q2.ipynb #a36d0a6d
 STARTS = ('scratch', 'pretrained')
 
+
 def few_images(
-    s:ImageSet,
-    n:int, # images, as many of each class
-    seed:int, # of the draw; a smaller one is part of a larger one
-    total:int=0 # how many an epoch shows; images come again until there are so many
-)->ImageSet:
+    s: ImageSet,
+    n: int,  # images, as many of each class
+    seed: int,  # of the draw; a smaller one is part of a larger one
+    total: int = 0,  # how many an epoch shows; images come again until there are so many
+) -> ImageSet:
     "A class-balanced draw, repeated so that a small one gets as many steps as a large one"
     drawn = balanced_subset(s.targets, n, seed)
     return s.subset(np.resize(drawn, max(total, len(drawn))), f'{s.name}, {n} of them')
 
+# %% ../nbs/31_q2.ipynb #9803233f
 def run_mnist(
-    start:str, # 'scratch', 'pretrained' on digits, or 'pretrained_all' on all 62 classes
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder; 'pretrained' needs the network that `run_pretrain` left there
-    seed:int=42,
-    profile:str='quick', # a key of `PROFILES`
-    fresh:bool=False, # run even when the record is there
-    device=None, # default: CUDA where there is one
-    name:str='', # of the row; default: the start
-    keep:bool=True, # leave its network in `OUT/models`
-    parent:str='', # the row of `run_pretrain` to start from; default: by the start
-    **changes # what differs from `CONFIG` and the profile; `n` and `total`, as for `few_images`
-)->Record:
+    start: str,  # 'scratch', 'pretrained' on digits, or 'pretrained_all' on all 62 classes
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder; 'pretrained' needs the network that `run_pretrain` left there
+    seed: int = 42,
+    profile: str = 'quick',  # a key of `PROFILES`
+    fresh: bool = False,  # run even when the record is there
+    device=None,  # default: CUDA where there is one
+    name: str = '',  # of the row; default: the start
+    keep: bool = True,  # leave its network in `OUT/models`
+    parent: str = '',  # the row of `run_pretrain` to start from; default: by the start
+    **changes,  # what differs from `CONFIG` and the profile; `n` and `total`, as for `few_images`
+) -> Record:
     "Train on MNIST from one start"
     train, valid = mnist_split(load_set('mnist_train', where), seed)
     test = load_set('mnist_test', where)
-    drawn = dict(question='q2', name=parent or PARENTS['all' if start == 'pretrained_all' else 'digits'], seed=seed, kind=where['kind'], profile=profile)
+    drawn = dict(
+        question='q2',
+        name=parent or PARENTS['all' if start == 'pretrained_all' else 'digits'],
+        seed=seed,
+        kind=where['kind'],
+        profile=profile,
+    )
     body, drawn_by, begun = load_start(out, **drawn) if start != 'scratch' else (None, None, dict(start='random'))
-    config = {k:v for k,v in q2_config(where, profile, **changes).items() if k != 'pretrain'} | begun
-    if config.get('n'): train = few_images(train, config['n'], seed, config.get('total', 0))
-    rec = Record('q2', name or start, config, dict(train=train.describe(), valid=valid.describe(), test=test.describe()), seed, where['kind'], profile)
+    config = {k: v for k, v in q2_config(where, profile, **changes).items() if k != 'pretrain'} | begun
+    if config.get('n'):
+        train = few_images(train, config['n'], seed, config.get('total', 0))
+    rec = Record(
+        'q2',
+        name or start,
+        config,
+        dict(train=train.describe(), valid=valid.describe(), test=test.describe()),
+        seed,
+        where['kind'],
+        profile,
+    )
 
     def work(rec):
         _train(rec, train, valid, test, out, device, body, keep)
-        curve = rec.tables.get('curve', []) + [dict(images=len(train)*e['epoch'], **e) for e in rec.history]
+        curve = rec.tables.get('curve', []) + [dict(images=len(train) * e['epoch'], **e) for e in rec.history]
         curve.sort(key=lambda p: p['images'])
-        rec.metrics.update({f'to_{round(l*100)}':time_to(curve, l, len(train)) for l in (.95, .98, .99)})
+        rec.metrics.update({f'to_{round(l * 100)}': time_to(curve, l, len(train)) for l in (0.95, 0.98, 0.99)})
         rec.metrics['area'] = area_under([(p['images'], p['accuracy']) for p in curve])
-        rec.metrics['pretrain_seconds'] = drawn_by.card['train_seconds'] if drawn_by else 0.
+        rec.metrics['pretrain_seconds'] = drawn_by.card['train_seconds'] if drawn_by else 0.0
+
     return run_once(rec, out, work, fresh, network=keep)
 
 # %% ../nbs/31_q2.ipynb #aca7b9b3
 def linear_cka(
-    a, # float [N, D], features of N images
-    b # float [N, E], features of the same images
-)->float: # 0 to 1
+    a,  # float [N, D], features of N images
+    b,  # float [N, E], features of the same images
+) -> float:  # 0 to 1
     "How alike two sets of features see the same images"
     a, b = (x - x.mean(0) for x in (torch.as_tensor(a).double(), torch.as_tensor(b).double()))
     size = lambda x, y: torch.linalg.norm(x.T @ y)
-    return float(size(a, b)**2 / (size(a, a)*size(b, b)))
+    return float(size(a, b) ** 2 / (size(a, a) * size(b, b)))
 
+# %% ../nbs/31_q2.ipynb #b9b3f43d
 def layer_features(
-    model:nn.Sequential, # body, head
-    spec, # its `Spec`
-    images:np.ndarray # uint8 [N, H, W]
-)->list: # float [N, D] per layer of the body, averaged over 2x2 parts of the image
+    model: nn.Sequential,  # body, head
+    spec,  # its `Spec`
+    images: np.ndarray,  # uint8 [N, H, W]
+) -> list:  # float [N, D] per layer of the body, averaged over 2x2 parts of the image
     "What each layer of the body says of some images"
-    return [forward_images(model[0][:i+1], spec, images, lambda y: F.adaptive_avg_pool2d(y, 2).flatten(1), precision='fp32') for i in range(len(model[0]))]
+    return [
+        forward_images(
+            model[0][: i + 1], spec, images, lambda y: F.adaptive_avg_pool2d(y, 2).flatten(1), precision='fp32'
+        )
+        for i in range(len(model[0]))
+    ]
 
+# %% ../nbs/31_q2.ipynb #3575ed54
 def layers_moved(
-    start:nn.Sequential, # body, head: before
-    end:nn.Sequential # the same architecture, after
-)->list: # a number per layer of the body
+    start: nn.Sequential,  # body, head: before
+    end: nn.Sequential,  # the same architecture, after
+) -> list:  # a number per layer of the body
     "How far weights moved, relative to their size before"
     flat = lambda layer: torch.cat([p.detach().flatten() for p in layer.parameters()])
-    return [float((flat(b)-flat(a)).norm()/flat(a).norm()) for a,b in zip(start[0].cpu(), end[0].cpu())]
+    return [float((flat(b) - flat(a)).norm() / flat(a).norm()) for a, b in zip(start[0].cpu(), end[0].cpu())]
 
 # %% ../nbs/31_q2.ipynb #a2af78e4
 def run_layers(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder, with the networks of `run_pretrain` and `run_mnist`
-    seed:int=42,
-    profile:str='quick', # kept in the record
-    fresh:bool=False # run even when the record is there
-)->Record:
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder, with the networks of `run_pretrain` and `run_mnist`
+    seed: int = 42,
+    profile: str = 'quick',  # kept in the record
+    fresh: bool = False,  # run even when the record is there
+) -> Record:
     "How far each layer moved from its start, and how alike the networks from both starts are at the end"
-    folders = {n:find_network(out, question='q2', name=n, seed=seed, kind=where['kind'], profile=profile) for n in ('pretrain', *STARTS)}
-    nets = {n:load_checkpoint(f) for n,f in folders.items()}
+    folders = {
+        n: find_network(out, question='q2', name=n, seed=seed, kind=where['kind'], profile=profile)
+        for n in ('pretrain', *STARTS)
+    }
+    nets = {n: load_checkpoint(f) for n, f in folders.items()}
     s = load_set('mnist_test', where)
     s = s.subset(slice(0, 2000))
-    rec = Record('q2', 'layers', {n:spec.sha256 for n,(_,spec) in nets.items()}, dict(images=s.describe()), seed, where['kind'], profile)
+    rec = Record(
+        'q2',
+        'layers',
+        {n: spec.sha256 for n, (_, spec) in nets.items()},
+        dict(images=s.describe()),
+        seed,
+        where['kind'],
+        profile,
+    )
+
     def work(rec):
-        seed_everything(seed + 20_000) # no ancestor of the others
+        seed_everything(seed + 20_000)  # no ancestor of the others
         nets['untrained'] = nets['pretrained'][1].build(), nets['pretrained'][1]
-        seen = {n:layer_features(*net, s.images) for n,net in nets.items()}
-        alike = lambda a, b: [linear_cka(p, q) for p,q in zip(seen[a], seen[b])]
-        rec.tables['layers'] = [dict(layer=i+1, moved=m, as_pretrained=k, as_other_start=o, as_untrained=u) for i,(m,k,o,u) in
-                                enumerate(zip(layers_moved(nets['pretrain'][0], nets['pretrained'][0]), alike('pretrain','pretrained'), alike('scratch','pretrained'), alike('untrained','pretrained')))]
+        seen = {n: layer_features(*net, s.images) for n, net in nets.items()}
+        alike = lambda a, b: [linear_cka(p, q) for p, q in zip(seen[a], seen[b])]
+        rec.tables['layers'] = [
+            dict(layer=i + 1, moved=m, as_pretrained=k, as_other_start=o, as_untrained=u)
+            for i, (m, k, o, u) in enumerate(
+                zip(
+                    layers_moved(nets['pretrain'][0], nets['pretrained'][0]),
+                    alike('pretrain', 'pretrained'),
+                    alike('scratch', 'pretrained'),
+                    alike('untrained', 'pretrained'),
+                )
+            )
+        ]
+
     return run_once(rec, out, work, fresh)
 
+# %% ../nbs/31_q2.ipynb #058fccae
 def run_q2(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    seed:int=42,
-    profile:str='quick', # a key of `PROFILES`
-    fresh:bool=False, # run even when the records are there
-    **kwargs # as `run_mnist`
-)->list: # four records: pretrain, scratch, pretrained, layers
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    seed: int = 42,
+    profile: str = 'quick',  # a key of `PROFILES`
+    fresh: bool = False,  # run even when the records are there
+    **kwargs,  # as `run_mnist`
+) -> list:  # four records: pretrain, scratch, pretrained, layers
     "Pretraining, then MNIST from both starts, and what became of the layers"
     same = dict(seed=seed, profile=profile, fresh=fresh)
-    return [run_pretrain(where, out, **same, **kwargs), *(run_mnist(s, where, out, **same, **kwargs) for s in STARTS), run_layers(where, out, **same)]
+    return [
+        run_pretrain(where, out, **same, **kwargs),
+        *(run_mnist(s, where, out, **same, **kwargs) for s in STARTS),
+        run_layers(where, out, **same),
+    ]

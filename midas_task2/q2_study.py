@@ -19,117 +19,194 @@ from .mnist_tables import GAP_ROWS
 from .q2 import CONFIG, DIGITS, PARENTS, STARTS, run_mnist, run_pretrain
 
 # %% ../nbs/35_q2_study.ipynb #86667a49
-SIZES = (10, 30, 100, 300, 1000, 3000, 10_000, 55_000) # 5,000 of the 60,000 are held out
-WAYS = dict(full='fit_one_cycle', frozen='frozen', gradual='fine_tune') # way -> schedule
-ROWS = [('scratch','full'), ('scratch','frozen'), ('scratch','longer'), *((start, way) for start in ('pretrained','pretrained_all') for way in WAYS)]
-LONGER = 3 # times as many steps, where a draw is so small that all rows get 400
+SIZES = (10, 30, 100, 300, 1000, 3000, 10_000, 55_000)  # 5,000 of the 60,000 are held out
+WAYS = dict(full='fit_one_cycle', frozen='frozen', gradual='fine_tune')  # way -> schedule
+ROWS = [
+    ('scratch', 'full'),
+    ('scratch', 'frozen'),
+    ('scratch', 'longer'),
+    *((start, way) for start in ('pretrained', 'pretrained_all') for way in WAYS),
+]
+LONGER = 3  # times as many steps, where a draw is so small that all rows get 400
 
+# %% ../nbs/35_q2_study.ipynb #204ce026
 def budget(
-    n:int, # MNIST images
-    way:str='full' # a key of `WAYS`, or 'longer'
-)->dict: # settings
+    n: int,  # MNIST images
+    way: str = 'full',  # a key of `WAYS`, or 'longer'
+) -> dict:  # settings
     "What a row with so many images may spend"
     bs = 16 if n <= 100 else 32 if n <= 300 else 64 if n <= 1000 else 128
-    return dict(n=n, bs=bs, lr=1e-2*(bs/128)**.5, every=0, epochs=(10 if n == 10_000 else 8 if n > 10_000 else 4)*(LONGER if way == 'longer' else 1) - (way == 'gradual'), total=100*bs if n < 10_000 else 0)
+    return dict(
+        n=n,
+        bs=bs,
+        lr=1e-2 * (bs / 128) ** 0.5,
+        every=0,
+        epochs=(10 if n == 10_000 else 8 if n > 10_000 else 4) * (LONGER if way == 'longer' else 1)
+        - (way == 'gradual'),
+        total=100 * bs if n < 10_000 else 0,
+    )
 
 # %% ../nbs/35_q2_study.ipynb #ed1bf151
 def transfer(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    profile:str='quick', # 'smoke': one epoch of the two smallest draws
-    seeds:int=5, # from 0
-    workers:int=0, # as for `in_processes`
-    fresh:bool=False # run even what is there
-)->list: # records
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    profile: str = 'quick',  # 'smoke': one epoch of the two smallest draws
+    seeds: int = 5,  # from 0
+    workers: int = 0,  # as for `in_processes`
+    fresh: bool = False,  # run even what is there
+) -> list:  # records
     "Pretrain, then train on every draw from every start in every way"
     same, sizes = dict(where=where, out=out, profile=profile, fresh=fresh), SIZES[:2] if profile == 'smoke' else SIZES
     brief = dict(pretrain=dict(CONFIG['pretrain'], epochs=1)) if profile == 'smoke' else {}
-    starts = list(in_processes([partial(run_pretrain, seed=s, classes=c, **brief, **same) for s in range(seeds) for c in PARENTS], workers))
-    calls = [partial(run_mnist, start, seed=s, name=f'{start}-{way}-{n}', keep=False, schedule=WAYS.get(way, 'fit_one_cycle'), **(budget(n, way) | (dict(epochs=1, total=0) if profile == 'smoke' else {})), **same)
-             for n in sizes for s in range(seeds) for start,way in ROWS if way != 'longer' or n < 10_000]
+    starts = list(
+        in_processes(
+            [partial(run_pretrain, seed=s, classes=c, **brief, **same) for s in range(seeds) for c in PARENTS], workers
+        )
+    )
+    calls = [
+        partial(
+            run_mnist,
+            start,
+            seed=s,
+            name=f'{start}-{way}-{n}',
+            keep=False,
+            schedule=WAYS.get(way, 'fit_one_cycle'),
+            **(budget(n, way) | (dict(epochs=1, total=0) if profile == 'smoke' else {})),
+            **same,
+        )
+        for n in sizes
+        for s in range(seeds)
+        for start, way in ROWS
+        if way != 'longer' or n < 10_000
+    ]
     return starts + list(in_processes(calls, workers))
 
 # %% ../nbs/35_q2_study.ipynb #f546d40f
-BEST = dict(model_args=dict(widths=[64,128,128]), epochs=20, every=0)
+BEST = dict(model_args=dict(widths=[64, 128, 128]), epochs=20, every=0)
 
+# %% ../nbs/35_q2_study.ipynb #dfda642b
 def best(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    profile:str='quick', # 'smoke': one epoch, one seed
-    seeds:int=5, # from 0
-    workers:int=0, # as for `in_processes`
-    fresh:bool=False # run even what is there
-)->list: # records
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    profile: str = 'quick',  # 'smoke': one epoch, one seed
+    seeds: int = 5,  # from 0
+    workers: int = 0,  # as for `in_processes`
+    fresh: bool = False,  # run even what is there
+) -> list:  # records
     "Train the larger network on MNIST, 5,000 images held out, from random starts and from drawn digits; the networks of seed 0 are kept"
     brief = profile == 'smoke'
     changes = BEST | (dict(epochs=1, pretrain=CONFIG['pretrain'] | dict(epochs=1)) if brief else {})
     order, same = range(1 if brief else seeds), dict(where=where, out=out, profile=profile, fresh=fresh, **changes)
     drawn = list(in_processes([partial(run_pretrain, seed=s, name='best-pretrain', **same) for s in order], workers))
-    return drawn + list(in_processes([partial(run_mnist, start, seed=s, name=f'best-{start}', parent='best-pretrain', keep=s == 0, **same) for s in order for start in STARTS], workers))
+    return drawn + list(
+        in_processes(
+            [
+                partial(run_mnist, start, seed=s, name=f'best-{start}', parent='best-pretrain', keep=s == 0, **same)
+                for s in order
+                for start in STARTS
+            ],
+            workers,
+        )
+    )
 
 # %% ../nbs/35_q2_study.ipynb #4074f344
 _PEN = CONFIG['pretrain']['augment']
-GAP = { # a key of `GAP_ROWS` -> rendering, augmentation
-    'page':('page_28', dict(_PEN, stroke=0)),
-    'box':('ink_crop_28', dict(_PEN, stroke=0)),
-    'mass':('mnist_style', dict(_PEN, stroke=0)),
-    'bare':('mnist_style', None),
-    'pen':('mnist_style', _PEN)}
+GAP = {  # a key of `GAP_ROWS` -> rendering, augmentation
+    'page': ('page_28', dict(_PEN, stroke=0)),
+    'box': ('ink_crop_28', dict(_PEN, stroke=0)),
+    'mass': ('mnist_style', dict(_PEN, stroke=0)),
+    'bare': ('mnist_style', None),
+    'pen': ('mnist_style', _PEN),
+}
 
+# %% ../nbs/35_q2_study.ipynb #f884699b
 def gap(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    profile:str='quick', # 'smoke': one epoch
-    only=None, # keys of `GAP`; default: all
-    seeds:int=5, # from 0
-    workers:int=0, # as for `in_processes`
-    fresh:bool=False # run even what is there
-)->list: # records; where both ends were run, the last is the map of both domains
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    profile: str = 'quick',  # 'smoke': one epoch
+    only=None,  # keys of `GAP`; default: all
+    seeds: int = 5,  # from 0
+    workers: int = 0,  # as for `in_processes`
+    fresh: bool = False,  # run even what is there
+) -> list:  # records; where both ends were run, the last is the map of both domains
     "Pretrain on differently rendered drawings, and read MNIST without having seen it"
-    if unknown := set(only or ()) - set(GAP): raise InputError(f"row '{min(unknown)}' is not known in gap; choose from {', '.join(GAP)}")
+    if unknown := set(only or ()) - set(GAP):
+        raise InputError(f"row '{min(unknown)}' is not known in gap; choose from {', '.join(GAP)}")
     rows, brief = [r for r in GAP if not only or r in only], profile == 'smoke'
+
     def call(row, seed):
         rendering, augment = GAP[row]
-        return partial(run_pretrain, where, out, seed, profile, fresh, name=f'gap-{row}', rendering=rendering, pretrain=CONFIG['pretrain'] | dict(augment=augment) | (dict(epochs=1) if brief else {}))
+        return partial(
+            run_pretrain,
+            where,
+            out,
+            seed,
+            profile,
+            fresh,
+            name=f'gap-{row}',
+            rendering=rendering,
+            pretrain=CONFIG['pretrain'] | dict(augment=augment) | (dict(epochs=1) if brief else {}),
+        )
+
     recs = list(in_processes([call(r, s) for s in range(1 if brief else seeds) for r in rows], workers))
-    return recs + ([run_domains(where, out, profile=profile, fresh=fresh)] if {'page','pen'} <= set(rows) else [])
+    return recs + ([run_domains(where, out, profile=profile, fresh=fresh)] if {'page', 'pen'} <= set(rows) else [])
 
 # %% ../nbs/35_q2_study.ipynb #7f22c185
 def stroke_pixels(
-    images:np.ndarray # uint8 [N, H, W]
-)->float: # pixels
+    images: np.ndarray,  # uint8 [N, H, W]
+) -> float:  # pixels
     "Width of the pen, the median over images: twice the ink's area over the length of its edge, which is its total variation"
-    x = np.pad(images/255., ((0,0), (1,1), (1,1)))
-    edge = np.hypot(np.diff(x, axis=1)[:,:,:-1], np.diff(x, axis=2)[:,:-1]).sum((1,2))
-    return float(np.median(2*x.sum((1,2))/edge.clip(min=1e-9)))
+    x = np.pad(images / 255.0, ((0, 0), (1, 1), (1, 1)))
+    edge = np.hypot(np.diff(x, axis=1)[:, :, :-1], np.diff(x, axis=2)[:, :-1]).sum((1, 2))
+    return float(np.median(2 * x.sum((1, 2)) / edge.clip(min=1e-9)))
 
 # %% ../nbs/35_q2_study.ipynb #fe415f5d
 def run_domains(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder, with networks of `gap`
-    seed:int=0,
-    profile:str='quick', # kept in the record
-    fresh:bool=False, # run even when the record is there
-    n:int=400 # images of each domain at most
-)->Record: # metrics, of MNIST's images, which neither network has seen: `ROW_strangers`, how many of the ten nearest neighbours are drawings, `ROW_class` how many are of the same class; `ROW_stroke` and `mnist_stroke`, pixels
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder, with networks of `gap`
+    seed: int = 0,
+    profile: str = 'quick',  # kept in the record
+    fresh: bool = False,  # run even when the record is there
+    n: int = 400,  # images of each domain at most
+) -> Record:  # metrics, of MNIST's images, which neither network has seen: `ROW_strangers`, how many of the ten nearest neighbours are drawings, `ROW_class` how many are of the same class; `ROW_stroke` and `mnist_stroke`, pixels
     "Drawn digits and MNIST's in one map, as the first and the last network of `gap` see them"
     import matplotlib.pyplot as plt
-    nets = {r:load_checkpoint(find_network(out, question='q2', name=f'gap-{r}', seed=seed, kind=where['kind'], profile=profile)) for r in ('page','pen')}
+
+    nets = {
+        r: load_checkpoint(
+            find_network(out, question='q2', name=f'gap-{r}', seed=seed, kind=where['kind'], profile=profile)
+        )
+        for r in ('page', 'pen')
+    }
     test = load_set('mnist_test', where)
     test = test.subset(balanced_subset(test.targets, min(n, len(test)), seed))
-    rec = Record('q2', 'domains', {r:spec.sha256 for r,(_,spec) in nets.items()}, dict(test=test.describe()), seed, where['kind'], profile)
+    rec = Record(
+        'q2',
+        'domains',
+        {r: spec.sha256 for r, (_, spec) in nets.items()},
+        dict(test=test.describe()),
+        seed,
+        where['kind'],
+        profile,
+    )
+
     def work(rec):
-        fig, axs = plt.subplots(1, 2, figsize=(11,5.5), layout='constrained')
+        fig, axs = plt.subplots(1, 2, figsize=(11, 5.5), layout='constrained')
         for ax, (row, (model, spec)) in zip(axs, nets.items()):
             assert spec.rendering == GAP[row][0]
             drawn = load_set('drawings', where, spec.rendering).classes(DIGITS)
             drawn = drawn.subset(balanced_subset(drawn.targets, min(n, len(drawn)), seed))
             x = np.concatenate([features(model, spec, s.images) for s in (drawn, test)])
-            classes, domain = np.concatenate([drawn.targets, test.targets]), np.repeat([0,1], [len(drawn), len(test)])
-            rec.metrics |= {f'{row}_strangers':1-knn_agreement(x, domain, of=domain == 1), f'{row}_class':knn_agreement(x, classes, of=domain == 1)}
-            rec.metrics |= {f'{row}_stroke':stroke_pixels(drawn.images), 'mnist_stroke':stroke_pixels(test.images)}
+            classes, domain = np.concatenate([drawn.targets, test.targets]), np.repeat([0, 1], [len(drawn), len(test)])
+            rec.metrics |= {
+                f'{row}_strangers': 1 - knn_agreement(x, domain, of=domain == 1),
+                f'{row}_class': knn_agreement(x, classes, of=domain == 1),
+            }
+            rec.metrics |= {f'{row}_stroke': stroke_pixels(drawn.images), 'mnist_stroke': stroke_pixels(test.images)}
             xy = tsne(x, seed)
-            for d, colour in ((1,'#9a9a9a'), (0,'#c0392b')): plot_map(xy[domain == d], classes[domain == d], DIGITS, ax, size=7, colour=colour)
+            for d, colour in ((1, '#9a9a9a'), (0, '#c0392b')):
+                plot_map(xy[domain == d], classes[domain == d], DIGITS, ax, size=7, colour=colour)
             ax.set_title(f'{GAP[row][0]}: drawings red, MNIST grey', fontsize=9)
         rec.figures['Both domains'] = save_figure(fig, out, f'q2-domains-{rec.kind}-{rec.id}')
+
     return run_once(rec, out, work, fresh)

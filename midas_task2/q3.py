@@ -28,122 +28,212 @@ from .noise import agreement_z, estimate_accuracy, order_independence, transitio
 
 # %% ../nbs/32_q3.ipynb #ac309af3
 def run_labels(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    seed:int=42,
-    profile:str='quick', # kept in the record
-    fresh:bool=False # run even when the record is there
-)->Record:
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    seed: int = 42,
+    profile: str = 'quick',  # kept in the record
+    fresh: bool = False,  # run even when the record is there
+) -> Record:
     "Given against true labels: how many are right, are the wrong ones uniform, do they know the order, what did JPEG change"
     task3, mnist = load_set('task3', where), load_set('mnist_train', where)
-    rec = Record('q3', 'labels', {}, dict(task3=task3.describe(), mnist_train=mnist.describe()), seed, where['kind'], profile)
+    rec = Record(
+        'q3', 'labels', {}, dict(task3=task3.describe(), mnist_train=mnist.describe()), seed, where['kind'], profile
+    )
 
     def work(rec):
         true, given = mnist.targets[task3.ids], task3.targets
         counts = transition_matrix(true, given, len(task3.vocab), normalise=False)
-        wrong, order, errors = uniformity_test(counts), order_independence(given), order_independence((given-true) % len(task3.vocab))
+        wrong, order, errors = (
+            uniformity_test(counts),
+            order_independence(given),
+            order_independence((given - true) % len(task3.vocab)),
+        )
         diff = np.abs(task3.images.astype(int) - mnist.images[task3.ids])
-        rec.metrics.update(n=len(task3), right=int(np.trace(counts)), right_share=float(np.trace(counts)/len(task3)), right_per_class=np.diag(counts).astype(int),
-                           uniformity_p=wrong['p'], order_p=order['p'], error_order_p=errors['p'], pixel_difference=float(diff.mean()), pixel_difference_max=int(diff.max()))
-        rec.tables.update(vocab=list(task3.vocab), given_true=counts.astype(int), folder_counts=np.bincount(given, minlength=len(task3.vocab)))
+        rec.metrics.update(
+            n=len(task3),
+            right=int(np.trace(counts)),
+            right_share=float(np.trace(counts) / len(task3)),
+            right_per_class=np.diag(counts).astype(int),
+            uniformity_p=wrong['p'],
+            order_p=order['p'],
+            error_order_p=errors['p'],
+            pixel_difference=float(diff.mean()),
+            pixel_difference_max=int(diff.max()),
+        )
+        rec.tables.update(
+            vocab=list(task3.vocab),
+            given_true=counts.astype(int),
+            folder_counts=np.bincount(given, minlength=len(task3.vocab)),
+        )
         stem = f'q3-labels-{rec.kind}-{rec.profile}'
         rec.figures['Pictures per folder'] = save_figure(show_folders(task3), out, f'{stem}-folders')
         rec.figures['JPEG difference'] = save_figure(show_difference(task3, mnist), out, f'{stem}-jpeg')
+
     return run_once(rec, out, work, fresh)
 
 # %% ../nbs/32_q3.ipynb #b8bfb624
 def show_folders(
-    s:ImageSet, # with the given labels
-    columns:int=16 # pictures of each folder
-): # a matplotlib figure
+    s: ImageSet,  # with the given labels
+    columns: int = 16,  # pictures of each folder
+):  # a matplotlib figure
     "The first pictures of each folder: hardly one belongs there"
     import matplotlib.pyplot as plt
-    fig, axs = plt.subplots(len(s.vocab), columns, figsize=(columns*.5, len(s.vocab)*.52))
+
+    fig, axs = plt.subplots(len(s.vocab), columns, figsize=(columns * 0.5, len(s.vocab) * 0.52))
     for k, row in enumerate(axs):
         picks = np.flatnonzero(s.targets == k)[:columns]
-        for ax in row: ax.axis('off')
-        for ax, i in zip(row, picks): ax.imshow(s.images[i], cmap='gray_r')
-        row[0].text(-.4, .5, f'folder {s.vocab[k]}', transform=row[0].transAxes, ha='right', va='center', fontsize=9)
+        for ax in row:
+            ax.axis('off')
+        for ax, i in zip(row, picks):
+            ax.imshow(s.images[i], cmap='gray_r')
+        row[0].text(-0.4, 0.5, f'folder {s.vocab[k]}', transform=row[0].transAxes, ha='right', va='center', fontsize=9)
     return fig
 
+# %% ../nbs/32_q3.ipynb #09e0b1d1
 def show_difference(
-    task3:ImageSet,
-    mnist:ImageSet, # the training files
-    n:int=6 # pictures
-): # a matplotlib figure
+    task3: ImageSet,
+    mnist: ImageSet,  # the training files
+    n: int = 6,  # pictures
+):  # a matplotlib figure
     "MNIST's image, the same in mnistTask3, and ten times their difference"
     import matplotlib.pyplot as plt
-    fig, axs = plt.subplots(3, n, figsize=(n*.9, 2.8))
+
+    fig, axs = plt.subplots(3, n, figsize=(n * 0.9, 2.8))
     for j in range(n):
         a, b = mnist.images[task3.ids[j]].astype(int), task3.images[j].astype(int)
-        for ax, img, kw in zip(axs[:,j], (a, b, 10*np.abs(a-b)), ({}, {}, dict(vmin=0, vmax=255))): ax.imshow(img, cmap='gray_r', **kw)
-    for ax, label in zip(axs[:,0], ('MNIST', 'mnistTask3', '10 x difference')): ax.set_ylabel(label, fontsize=8, rotation=0, ha='right', va='center')
-    for ax in axs.flat: ax.set_xticks([]); ax.set_yticks([])
+        for ax, img, kw in zip(axs[:, j], (a, b, 10 * np.abs(a - b)), ({}, {}, dict(vmin=0, vmax=255))):
+            ax.imshow(img, cmap='gray_r', **kw)
+    for ax, label in zip(axs[:, 0], ('MNIST', 'mnistTask3', '10 x difference')):
+        ax.set_ylabel(label, fontsize=8, rotation=0, ha='right', va='center')
+    for ax in axs.flat:
+        ax.set_xticks([])
+        ax.set_yticks([])
     return fig
 
 # %% ../nbs/32_q3.ipynb #41c3638c
-AUDIT = dict(smoke=60, quick=500, full=1000) # profile -> steps of each network's training
+AUDIT = dict(smoke=60, quick=500, full=1000)  # profile -> steps of each network's training
 
+# %% ../nbs/32_q3.ipynb #fb54a533
 def run_audit(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    seed:int=42,
-    profile:str='quick', # a key of `AUDIT`
-    fresh:bool=False, # run even when the record is there
-    device=None, # default: CUDA where there is one
-    reference:Path|str='', # as for `reference_reads`; default: none
-    figure:bool=True # draw the map of given and recovered labels
-)->Record: # `metrics` of the diagnosis and how far off it is; `tables` of the matrix as estimated and as counted
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    seed: int = 42,
+    profile: str = 'quick',  # a key of `AUDIT`
+    fresh: bool = False,  # run even when the record is there
+    device=None,  # default: CUDA where there is one
+    reference: Path | str = '',  # as for `reference_reads`; default: none
+    figure: bool = True,  # draw the map of given and recovered labels
+) -> Record:  # `metrics` of the diagnosis and how far off it is; `tables` of the matrix as estimated and as counted
     "What `audit_labels` says of mnistTask3 by itself or with a reference, beside the truth"
     task3, mnist = load_set('task3', where), load_set('mnist_train', where)
-    rec = Record('q3', 'audit_reference' if reference else 'audit', dict(steps=AUDIT[profile]), dict(task3=task3.describe(), mnist_train=mnist.describe()), seed, where['kind'], profile)
-    if reference: rec.config['reference'] = load_checkpoint(reference)[1].sha256
+    rec = Record(
+        'q3',
+        'audit_reference' if reference else 'audit',
+        dict(steps=AUDIT[profile]),
+        dict(task3=task3.describe(), mnist_train=mnist.describe()),
+        seed,
+        where['kind'],
+        profile,
+    )
+    if reference:
+        rec.config['reference'] = load_checkpoint(reference)[1].sha256
 
     def work(rec):
-        true, reads = mnist.targets[task3.ids], reference_reads(reference, partial(rendered, task3.images), task3.vocab, device) if reference else None
+        true, reads = (
+            mnist.targets[task3.ids],
+            reference_reads(reference, partial(rendered, task3.images), task3.vocab, device) if reference else None,
+        )
         start = time.perf_counter()
-        audit = audit_labels(task3, reads, steps=AUDIT[profile], seed=seed, device=device, title=f'q3 {rec.name}, seed {seed}')
+        audit = audit_labels(
+            task3, reads, steps=AUDIT[profile], seed=seed, device=device, title=f'q3 {rec.name}, seed {seed}'
+        )
         seconds, d = time.perf_counter() - start, audit.diagnosis
         T = transition_matrix(true, task3.targets, len(task3.vocab))
-        rec.metrics.update({k:d[k] for k in ('kind','confidence','share_right','share_right_low','share_right_high')}, seconds=round(seconds, 2))
-        rec.metrics.update(true_share_right=float((task3.targets == true).mean()), matrix_error=float(np.abs(np.array(d['transition']) - T).max()), table_error=float(np.abs(audit.table - T).max()), recovered=float((audit.recovered == true).mean()))
-        if reference: rec.metrics.update(reference_accuracy=float((reads == true).mean()), **{f'reference_{k}':v for k,v in agreement_z(reads, task3.targets, len(task3.vocab)).items()})
+        rec.metrics.update(
+            {k: d[k] for k in ('kind', 'confidence', 'share_right', 'share_right_low', 'share_right_high')},
+            seconds=round(seconds, 2),
+        )
+        rec.metrics.update(
+            true_share_right=float((task3.targets == true).mean()),
+            matrix_error=float(np.abs(np.array(d['transition']) - T).max()),
+            table_error=float(np.abs(audit.table - T).max()),
+            recovered=float((audit.recovered == true).mean()),
+        )
+        if reference:
+            rec.metrics.update(
+                reference_accuracy=float((reads == true).mean()),
+                **{f'reference_{k}': v for k, v in agreement_z(reads, task3.targets, len(task3.vocab)).items()},
+            )
         rec.tables.update(vocab=list(task3.vocab), transition=d['transition'], counted=T.round(5))
-        if figure: rec.figures['Given and recovered labels'] = save_figure(show_recovered(task3, audit.recovered, seed), out, f'q3-audit-{rec.kind}-{rec.id}')
+        if figure:
+            rec.figures['Given and recovered labels'] = save_figure(
+                show_recovered(task3, audit.recovered, seed), out, f'q3-audit-{rec.kind}-{rec.id}'
+            )
+
     return run_once(rec, out, work, fresh)
 
+# %% ../nbs/32_q3.ipynb #c37a44cd
 def show_recovered(
-    s:ImageSet, # with the given labels
-    recovered:np.ndarray, # int [N]
-    seed:int=0, # of the draw and the map
-    n:int=1500 # images
-): # a matplotlib figure
+    s: ImageSet,  # with the given labels
+    recovered: np.ndarray,  # int [N]
+    seed: int = 0,  # of the draw and the map
+    n: int = 1500,  # images
+):  # a matplotlib figure
     "One map of the pixels, by the given labels and by the recovered ones"
     import matplotlib.pyplot as plt
+
     picks = np.sort(np.random.default_rng(seed).permutation(len(s))[:n])
     xy = tsne(s.images[picks], seed)
-    fig, axs = plt.subplots(1, 2, figsize=(10,5))
-    for ax, labels, title in zip(axs, (s.targets, recovered), ('given', 'recovered')): plot_map(xy, labels[picks], s.vocab, ax, size=6).set_title(title)
+    fig, axs = plt.subplots(1, 2, figsize=(10, 5))
+    for ax, labels, title in zip(axs, (s.targets, recovered), ('given', 'recovered')):
+        plot_map(xy, labels[picks], s.vocab, ax, size=6).set_title(title)
     return fig
 
 # %% ../nbs/32_q3.ipynb #6306e21b
-CONFIG = dict(model='lean', bs=128, lr=1e-2, wd=.01, held_out=1/12,
-              augment=dict(rotate=10, shear=.1, scale=.1, shift=.07, elastic=0, stroke=.2))
-METHODS = dict(plain=dict(loss='ce', epochs=5), scl_nl=dict(loss='scl_nl', epochs=20), recipe=dict(RECIPE, loss='forward', epochs=50), oracle=dict(loss='ce', epochs=5))
-PROFILES = dict(smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=2), recipe=dict(epochs=1), oracle=dict(epochs=1)), quick={},
-                full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=40), recipe=dict(epochs=100), oracle=dict(epochs=10)))
-SMALL = dict(plain=dict(epochs=10, bs=32), scl_nl=dict(epochs=20, bs=32), recipe=dict(epochs=30, bs=32), oracle=dict(epochs=5, bs=32)) # the embedded stand-in has 1,437 images
-STARTS = ('scratch', 'q1')
-PARENTS = dict(q1=dict(question='q1'), digits=dict(question='q2', name='pretrain')) # start -> whose body; Q1's rows are called by their network
+CONFIG = dict(
+    model='lean',
+    bs=128,
+    lr=1e-2,
+    wd=0.01,
+    held_out=1 / 12,
+    augment=dict(rotate=10, shear=0.1, scale=0.1, shift=0.07, elastic=0, stroke=0.2),
+)
 
+# %% ../nbs/32_q3.ipynb #9526caf3
+METHODS = dict(
+    plain=dict(loss='ce', epochs=5),
+    scl_nl=dict(loss='scl_nl', epochs=20),
+    recipe=dict(RECIPE, loss='forward', epochs=50),
+    oracle=dict(loss='ce', epochs=5),
+)
+PROFILES = dict(
+    smoke=dict(plain=dict(epochs=1), scl_nl=dict(epochs=2), recipe=dict(epochs=1), oracle=dict(epochs=1)),
+    quick={},
+    full=dict(plain=dict(epochs=10), scl_nl=dict(epochs=40), recipe=dict(epochs=100), oracle=dict(epochs=10)),
+)
+
+# %% ../nbs/32_q3.ipynb #12109021
+SMALL = dict(
+    plain=dict(epochs=10, bs=32),
+    scl_nl=dict(epochs=20, bs=32),
+    recipe=dict(epochs=30, bs=32),
+    oracle=dict(epochs=5, bs=32),
+)  # the embedded stand-in has 1,437 images
+STARTS = ('scratch', 'q1')
+PARENTS = dict(
+    q1=dict(question='q1'), digits=dict(question='q2', name='pretrain')
+)  # start -> whose body; Q1's rows are called by their network
+
+# %% ../nbs/32_q3.ipynb #7d1835ab
 def q3_config(
-    method:str, # a key of `METHODS`
-    where:dict, # from `resolve_data`
-    profile:str, # a key of `PROFILES`
-    **changes # what differs
-)->dict:
+    method: str,  # a key of `METHODS`
+    where: dict,  # from `resolve_data`
+    profile: str,  # a key of `PROFILES`
+    **changes,  # what differs
+) -> dict:
     "`CONFIG` with what the method, the profile, the data's size and the caller change"
-    if method not in METHODS: raise InputError(f"method '{method}' is not known; choose one of {', '.join(METHODS)}")
+    if method not in METHODS:
+        raise InputError(f"method '{method}' is not known; choose one of {', '.join(METHODS)}")
     small = SMALL[method] if where['kind'] == 'embedded' and profile == 'quick' else {}
     return {**CONFIG, **METHODS[method], **PROFILES[profile].get(method, {}), **small, **changes}
 
@@ -153,44 +243,60 @@ def _parts(where, out, config, method, seed, profile, device=None):
     task3, test = load_set('task3', where), load_set('mnist_test', where)
     data = dict(task3=task3.describe(), test=test.describe())
     train, valid = (task3.subset(i) for i in stratified_split(task3.targets, config['held_out'], seed))
-    if config.get('n'): train = train.subset(balanced_subset(train.targets, config['n'], seed))
-    if method == 'oracle': train = labelled_by(train, find_network(out, question='q2', name='scratch', seed=seed, kind=where['kind'], profile=profile), device)
+    if config.get('n'):
+        train = train.subset(balanced_subset(train.targets, config['n'], seed))
+    if method == 'oracle':
+        train = labelled_by(
+            train,
+            find_network(out, question='q2', name='scratch', seed=seed, kind=where['kind'], profile=profile),
+            device,
+        )
     return train, valid, test, data
 
+# %% ../nbs/32_q3.ipynb #dfe27299
 def labelled_by(
-    s:ImageSet,
-    folder:Path|str, # a checkpoint whose vocabulary is that of `s`
-    device=None # default: CUDA where there is one
-)->ImageSet:
+    s: ImageSet,
+    folder: Path | str,  # a checkpoint whose vocabulary is that of `s`
+    device=None,  # default: CUDA where there is one
+) -> ImageSet:
     "`s` with the labels that a checkpoint gives it"
     model, spec = load_checkpoint(folder)
-    return replace(s, targets=predict_probs(model, spec, s.images, device=device).argmax(1), name=f'{s.name} relabelled')
+    return replace(
+        s, targets=predict_probs(model, spec, s.images, device=device).argmax(1), name=f'{s.name} relabelled'
+    )
 
-def estimate(pred, given)->float:
+# %% ../nbs/32_q3.ipynb #7ef560f2
+def estimate(pred, given) -> float:
     "fastai metric: accuracy by 1 - (C-1) h, from given labels alone"
-    return 1 - (pred.shape[1]-1) * accuracy(pred, given)
+    return 1 - (pred.shape[1] - 1) * accuracy(pred, given)
 
-def argmin_estimate(pred, given)->float:
+
+def argmin_estimate(pred, given) -> float:
     "`estimate` where the least likely class is the answer"
     return estimate(-pred, given)
 
 # %% ../nbs/32_q3.ipynb #46bad08d
 def run_method(
-    method:str, # a key of `METHODS`
-    start:str, # 'scratch' or a key of `PARENTS`
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder; a start needs its parent's network of this seed there, 'oracle' needs Q2's scratch network
-    seed:int=42,
-    profile:str='quick', # a key of `PROFILES`
-    fresh:bool=False, # run even when the record is there
-    device=None, # default: CUDA where there is one
-    name:str='', # of the row; default: METHOD-START
-    keep:bool=True, # leave its network in `OUT/models`
-    **changes # what differs from the configuration; `n`: so many images, as many with each label
-)->Record:
+    method: str,  # a key of `METHODS`
+    start: str,  # 'scratch' or a key of `PARENTS`
+    where: dict,  # from `resolve_data`
+    out: Path
+    | str,  # the output folder; a start needs its parent's network of this seed there, 'oracle' needs Q2's scratch network
+    seed: int = 42,
+    profile: str = 'quick',  # a key of `PROFILES`
+    fresh: bool = False,  # run even when the record is there
+    device=None,  # default: CUDA where there is one
+    name: str = '',  # of the row; default: METHOD-START
+    keep: bool = True,  # leave its network in `OUT/models`
+    **changes,  # what differs from the configuration; `n`: so many images, as many with each label
+) -> Record:
     "Train on mnistTask3 by one method from one start, test on MNIST"
     config = q3_config(method, where, profile, **changes)
-    body, _, begun = load_start(out, **{'name':config['model'], **PARENTS[start]}, seed=seed, kind=where['kind'], profile=profile) if start != 'scratch' else (None, None, dict(start='random'))
+    body, _, begun = (
+        load_start(out, **{'name': config['model'], **PARENTS[start]}, seed=seed, kind=where['kind'], profile=profile)
+        if start != 'scratch'
+        else (None, None, dict(start='random'))
+    )
     config.update(begun)
     train, valid, test, data = _parts(where, out, config, method, seed, profile, device)
     rec = Record('q3', name or f'{method}-{start}', config, data, seed, where['kind'], profile)
@@ -199,81 +305,142 @@ def run_method(
         shared = dict(body=body, metrics=[estimate, argmin_estimate] if method == 'plain' else estimate, device=device)
         teacher = _teacher(rec, train, valid, test, out, **shared) if 'teacher' in config else None
         seen, how = (teacher.lesson, teacher.how) if teacher else (train, dict(loss=get_loss(config['loss'])))
-        before = sum(t.rows[-1]['seconds'] for t in teacher.before) if teacher else 0.
+        before = sum(t.rows[-1]['seconds'] for t in teacher.before) if teacher else 0.0
         learn, spec = train_recorded(rec, seen, valid, out, 'mnist_style', keep=keep, spent=before, **how, **shared)
         rec.metrics['uses_clean_labels'] = method == 'oracle'
-        if method == 'scl_nl' and 'loss' not in changes: rec.metrics['recovered'] = _right(_recovered(learn.model, spec, train, device), train, where)
-        if not teacher: rec.metrics.update(_reached(rec.history, len(train))) # a recipe's last network has learned from others
+        if method == 'scl_nl' and 'loss' not in changes:
+            rec.metrics['recovered'] = _right(_recovered(learn.model, spec, train, device), train, where)
+        if not teacher:
+            rec.metrics.update(_reached(rec.history, len(train)))  # a recipe's last network has learned from others
         _score(rec, learn.model, spec, valid, test, device=device)
         if teacher:
-            rec.tables['teachers'] = [dict(r, network=k+1) for k,t in enumerate([*teacher.before, teacher]) for r in t.rows]
-            rec.metrics.update(recovered=_right(teacher.beliefs, train, where), accuracy_views=float((predict_views(learn.model, spec, test.images, device=device).argmax(1) == test.targets).mean()))
+            rec.tables['teachers'] = [
+                dict(r, network=k + 1) for k, t in enumerate([*teacher.before, teacher]) for r in t.rows
+            ]
+            rec.metrics.update(
+                recovered=_right(teacher.beliefs, train, where),
+                accuracy_views=float(
+                    (predict_views(learn.model, spec, test.images, device=device).argmax(1) == test.targets).mean()
+                ),
+            )
+
     return run_once(rec, out, work, fresh, network=keep)
 
+# %% ../nbs/32_q3.ipynb #54c66ec9
 def _teacher(rec, train, valid, test, out, device=None, **kwargs):
     "As `self_train`, up to the last network, whose seed is the record's"
-    def watch(row, model, spec): row['accuracy'] = float((predict_probs(model, spec, test.images, device=device).argmax(1) == test.targets).mean())
-    return last_teacher(train, valid, rec.config, 1000*rec.seed or 500, watch=watch, state=work_folder(rec, out)/'first', title=f'q3 {rec.name}, seed {rec.seed}', device=device, **kwargs)
+
+    def watch(row, model, spec):
+        row['accuracy'] = float(
+            (predict_probs(model, spec, test.images, device=device).argmax(1) == test.targets).mean()
+        )
+
+    return last_teacher(
+        train,
+        valid,
+        rec.config,
+        1000 * rec.seed or 500,
+        watch=watch,
+        state=work_folder(rec, out) / 'first',
+        title=f'q3 {rec.name}, seed {rec.seed}',
+        device=device,
+        **kwargs,
+    )
 
 # %% ../nbs/32_q3.ipynb #eda73923
-LEVELS = .9, .95, .98 # accuracy, as estimated from held-out given labels
+LEVELS = 0.9, 0.95, 0.98  # accuracy, as estimated from held-out given labels
+
 
 def _reached(history, n):
     "When the estimate came to each level; `n` images in an epoch"
-    points = [dict(images=h['epoch']*n, seconds=h['seconds'], accuracy=h['estimate']) for h in history]
-    return {f'to_{round(100*l)}':time_to(points, l, n) for l in LEVELS}
+    points = [dict(images=h['epoch'] * n, seconds=h['seconds'], accuracy=h['estimate']) for h in history]
+    return {f'to_{round(100 * l)}': time_to(points, l, n) for l in LEVELS}
+
 
 def _right(probs, train, where):
     "Share of the training images whose class is the most likely one; the true labels are counted, not learned from"
     return float((probs.argmax(1) == load_set('mnist_train', where).targets[train.ids]).mean())
 
+# %% ../nbs/32_q3.ipynb #586f2ac7
 def _recovered(model, spec, s, device):
     "What the images say and their given labels, together"
-    return recover_calibrated(predict_views(model, spec, s.images, device=device), s.targets, transition('complementary', n_classes=len(s.vocab)))[0]
+    return recover_calibrated(
+        predict_views(model, spec, s.images, device=device),
+        s.targets,
+        transition('complementary', n_classes=len(s.vocab)),
+    )[0]
 
+# %% ../nbs/32_q3.ipynb #bb5bbde9
 def _score(rec, model, spec, valid, test, read=lambda probs: probs, device=None):
     "The estimate from held-out given labels, and the truth on MNIST's test files; `read` maps the network's output to class probabilities"
     held, final = (np.asarray(read(predict_probs(model, spec, s.images, device=device))) for s in (valid, test))
     pred, n_classes = held.argmax(1), len(valid.vocab)
     est, z = estimate_accuracy(pred, valid.targets, n_classes), agreement_z(pred, valid.targets, n_classes)
-    rec.metrics.update(estimate=est['accuracy'], estimate_low=est['low'], estimate_high=est['high'], agreement=z['agreement'], agreement_z=z['z'])
+    rec.metrics.update(
+        estimate=est['accuracy'],
+        estimate_low=est['low'],
+        estimate_high=est['high'],
+        agreement=z['agreement'],
+        agreement_z=z['z'],
+    )
     add_scores(rec, final, test)
 
 # %% ../nbs/32_q3.ipynb #2cb8443d
 def run_argmin(
-    start:str, # as for `run_method`, with what its name has beside method and start
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder; needs the network of `run_method('plain', start)` there
-    seed:int=42,
-    profile:str='quick', # kept in the record
-    fresh:bool=False # run even when the record is there
-)->Record:
+    start: str,  # as for `run_method`, with what its name has beside method and start
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder; needs the network of `run_method('plain', start)` there
+    seed: int = 42,
+    profile: str = 'quick',  # kept in the record
+    fresh: bool = False,  # run even when the record is there
+) -> Record:
     "Read the plainly trained network the other way round: the least likely class"
-    model, spec = load_checkpoint(find_network(out, question='q3', name=f'plain-{start}', seed=seed, kind=where['kind'], profile=profile))
+    model, spec = load_checkpoint(
+        find_network(out, question='q3', name=f'plain-{start}', seed=seed, kind=where['kind'], profile=profile)
+    )
     train, valid, test, data = _parts(where, out, spec.card, 'plain', seed, profile)
-    rec = Record('q3', f'argmin-{start}', dict(network=spec.record, weights=spec.sha256), data, seed, where['kind'], profile, metrics=dict(uses_clean_labels=False))
+    rec = Record(
+        'q3',
+        f'argmin-{start}',
+        dict(network=spec.record, weights=spec.sha256),
+        data,
+        seed,
+        where['kind'],
+        profile,
+        metrics=dict(uses_clean_labels=False),
+    )
 
     def work(rec):
-        epochs = next((r.history for r in load_records(out, question='q3', name=f'plain-{start}') if r.id == spec.record), [])
-        rec.history = [dict(epoch=h['epoch'], estimate=h['argmin_estimate'], seconds=h['seconds']) for h in epochs if 'argmin_estimate' in h]
+        epochs = next(
+            (r.history for r in load_records(out, question='q3', name=f'plain-{start}') if r.id == spec.record), []
+        )
+        rec.history = [
+            dict(epoch=h['epoch'], estimate=h['argmin_estimate'], seconds=h['seconds'])
+            for h in epochs
+            if 'argmin_estimate' in h
+        ]
         rec.metrics.update(_reached(rec.history, len(train)))
         _score(rec, model, spec, valid, test, argmin_probs)
+
     return run_once(rec, out, work, fresh)
 
+# %% ../nbs/32_q3.ipynb #d589845a
 def run_q3(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    seed:int=42,
-    profile:str='quick', # a key of `PROFILES`
-    fresh:bool=False, # run even when the records are there
-    device=None, # default: CUDA where there is one
-    methods=tuple(METHODS), # which of `METHODS`
-    **changes # what differs from the configuration
-)->list: # records
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    seed: int = 42,
+    profile: str = 'quick',  # a key of `PROFILES`
+    fresh: bool = False,  # run even when the records are there
+    device=None,  # default: CUDA where there is one
+    methods=tuple(METHODS),  # which of `METHODS`
+    **changes,  # what differs from the configuration
+) -> list:  # records
     "The labels, what they look like to somebody who does not know, then every method from both starts"
     same = dict(seed=seed, profile=profile, fresh=fresh)
     recs = [run_labels(where, out, **same), run_audit(where, out, device=device, **same)]
     for start in STARTS:
-        for m in methods: recs.append(run_method(m, start, where, out, device=device, **same, **changes))
-        if 'plain' in methods: recs.append(run_argmin(start, where, out, **same))
+        for m in methods:
+            recs.append(run_method(m, start, where, out, device=device, **same, **changes))
+        if 'plain' in methods:
+            recs.append(run_argmin(start, where, out, **same))
     return recs

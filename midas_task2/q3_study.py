@@ -20,59 +20,125 @@ from .q3 import CONFIG, PARENTS, run_argmin, run_audit, run_method
 ZOO = ('scl_nl', 'pc', 'forward', 'ure', 'nn', 'ga', 'scl_exp', 'exp', 'log', 'dm', 'l_w', 'op', 'op_w')
 MLP = dict(model='mlp', augment=None, bs=256, lr=1e-3, wd=1e-4, epochs=30)
 CNN = dict(epochs=5)
-SLOW = dict(op_w=dict(lr=1e-3)) # learns nothing at the rate of the others
+SLOW = dict(op_w=dict(lr=1e-3))  # learns nothing at the rate of the others
 SIZES = (1000, 3000, 10_000)
-GROUPS = dict( # name -> title, seeds, rows: name -> method, start, what differs
-    audit=dict(title='What `diagnose` says of mnistTask3', seeds=5, rows=dict(audit=('audit', '', {}), audit_reference=('audit', '', dict(reference='q1')))),
-    losses_mlp=dict(title='Losses, one hidden layer of 500 units', seeds=5, rows={f'mlp_{l}-scratch':('scl_nl', 'scratch', dict(MLP, loss=l)) for l in ZOO}),
-    losses_cnn=dict(title='Losses, a small convolutional network', seeds=3, rows={f'cnn_{l}-scratch':('scl_nl', 'scratch', dict(CNN, loss=l, **SLOW.get(l, {}))) for l in ZOO}),
-    sizes=dict(title='Few images, three starts', seeds=5, rows={f'scl_nl-{start}-{n}':('scl_nl', start, dict(n=n, bs=32, epochs=max(30, 120_000//n))) for n in SIZES for start in ('scratch', *PARENTS)}),
-    answer=dict(title='All images: methods and starts', seeds=5, rows={f'{m}-{start}':(m, start, {}) for m in ('plain','argmin','scl_nl','recipe','oracle') for start in ('scratch', *PARENTS)}))
 
+# %% ../nbs/36_q3_study.ipynb #75d331b2
+GROUPS = dict(  # name -> title, seeds, rows: name -> method, start, what differs
+    audit=dict(
+        title='What `diagnose` says of mnistTask3',
+        seeds=5,
+        rows=dict(audit=('audit', '', {}), audit_reference=('audit', '', dict(reference='q1'))),
+    ),
+    losses_mlp=dict(
+        title='Losses, one hidden layer of 500 units',
+        seeds=5,
+        rows={f'mlp_{l}-scratch': ('scl_nl', 'scratch', dict(MLP, loss=l)) for l in ZOO},
+    ),
+    losses_cnn=dict(
+        title='Losses, a small convolutional network',
+        seeds=3,
+        rows={f'cnn_{l}-scratch': ('scl_nl', 'scratch', dict(CNN, loss=l, **SLOW.get(l, {}))) for l in ZOO},
+    ),
+    sizes=dict(
+        title='Few images, three starts',
+        seeds=5,
+        rows={
+            f'scl_nl-{start}-{n}': ('scl_nl', start, dict(n=n, bs=32, epochs=max(30, 120_000 // n)))
+            for n in SIZES
+            for start in ('scratch', *PARENTS)
+        },
+    ),
+    answer=dict(
+        title='All images: methods and starts',
+        seeds=5,
+        rows={
+            f'{m}-{start}': (m, start, {})
+            for m in ('plain', 'argmin', 'scl_nl', 'recipe', 'oracle')
+            for start in ('scratch', *PARENTS)
+        },
+    ),
+)
+
+# %% ../nbs/36_q3_study.ipynb #98b0e672
 def run_group(
-    group:str, # a key of `GROUPS`
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    profile:str='quick', # 'smoke': one epoch, one seed
-    only=None, # names of rows; default: all
-    workers:int=0, # as for `in_processes`
-    fresh:bool=False # run even what is there
-)->list: # records
+    group: str,  # a key of `GROUPS`
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    profile: str = 'quick',  # 'smoke': one epoch, one seed
+    only=None,  # names of rows; default: all
+    workers: int = 0,  # as for `in_processes`
+    fresh: bool = False,  # run even what is there
+) -> list:  # records
     "Run what is not done of a group; raises `InputError` for a name that is not there"
-    if group not in GROUPS: raise InputError(f"group '{group}' is not known; choose from {', '.join(GROUPS)}")
+    if group not in GROUPS:
+        raise InputError(f"group '{group}' is not known; choose from {', '.join(GROUPS)}")
     rows, brief = GROUPS[group]['rows'], profile == 'smoke'
-    if unknown := set(only or ()) - set(rows): raise InputError(f"row '{min(unknown)}' is not known in {group}; choose from {', '.join(rows)}")
-    asked, seeds = {n:r for n,r in rows.items() if not only or n in only}, range(1 if brief else GROUPS[group]['seeds'])
+    if unknown := set(only or ()) - set(rows):
+        raise InputError(f"row '{min(unknown)}' is not known in {group}; choose from {', '.join(rows)}")
+    asked, seeds = (
+        {n: r for n, r in rows.items() if not only or n in only},
+        range(1 if brief else GROUPS[group]['seeds']),
+    )
     same = dict(where=where, out=out, profile=profile, fresh=fresh)
-    def call(method, start, name, seed, changes):
-        if method == 'audit': return partial(run_audit, seed=seed, figure=False, **same, **{k:released(v) for k,v in changes.items()})
-        if method == 'argmin': return partial(run_argmin, start, seed=seed, **same)
-        return partial(run_method, method, start, seed=seed, name=name, keep=method == 'plain' or (method == 'recipe' and seed == 0), **same, **(changes | dict(epochs=1) if brief else changes))
-    # first what others start from; then everything that trains; then what reads trained networks another way
-    waves = [[partial(make, seed=s, **same) for make in _needed(asked.values()) for s in seeds],
-             *([call(m, start, n, s, ch) for s in seeds for n,(m,start,ch) in asked.items() if (m == 'argmin') == later] for later in (False, True))]
-    return [r for wave in waves for r in in_processes(wave, workers)][len(waves[0]):]
 
+    def call(method, start, name, seed, changes):
+        if method == 'audit':
+            return partial(run_audit, seed=seed, figure=False, **same, **{k: released(v) for k, v in changes.items()})
+        if method == 'argmin':
+            return partial(run_argmin, start, seed=seed, **same)
+        return partial(
+            run_method,
+            method,
+            start,
+            seed=seed,
+            name=name,
+            keep=method == 'plain' or (method == 'recipe' and seed == 0),
+            **same,
+            **(changes | dict(epochs=1) if brief else changes),
+        )
+
+    # first what others start from; then everything that trains; then what reads trained networks another way
+    waves = [
+        [partial(make, seed=s, **same) for make in _needed(asked.values()) for s in seeds],
+        *(
+            [call(m, start, n, s, ch) for s in seeds for n, (m, start, ch) in asked.items() if (m == 'argmin') == later]
+            for later in (False, True)
+        ),
+    ]
+    return [r for wave in waves for r in in_processes(wave, workers)][len(waves[0]) :]
+
+# %% ../nbs/36_q3_study.ipynb #5ec1a138
 def _needed(rows):
     "What makes the networks that rows start from, or are relabelled by"
     make = dict(q1=partial(run_q1, model=CONFIG['model']), digits=run_pretrain, oracle=partial(run_mnist, 'scratch'))
-    return [f for k,f in make.items() if any(k in (method, start) for method,start,_ in rows)]
+    return [f for k, f in make.items() if any(k in (method, start) for method, start, _ in rows)]
 
 # %% ../nbs/36_q3_study.ipynb #6460dbef
-RELEASES = dict(q2={'q2-scratch':'best-scratch', 'q2-pretrained':'best-pretrained'}, q3={'q3-scratch':'recipe-scratch', 'q3-pretrained':'recipe-q1'}) # question -> folder -> row
+RELEASES = dict(
+    q2={'q2-scratch': 'best-scratch', 'q2-pretrained': 'best-pretrained'},
+    q3={'q3-scratch': 'recipe-scratch', 'q3-pretrained': 'recipe-q1'},
+)  # question -> folder -> row
 
+# %% ../nbs/36_q3_study.ipynb #20fa8d2e
 def release_mnist(
-    question:str, # a key of `RELEASES`
-    out:Path|str, # the output folder of `best` and of the group `answer`
-    to:Path|str, # where the checkpoints go, a folder each
-    kind:str='real', # data of the records
-    profile:str='quick'
-)->list: # records of the networks; raises `Missing` when one is not there, before anything is written
+    question: str,  # a key of `RELEASES`
+    out: Path | str,  # the output folder of `best` and of the group `answer`
+    to: Path | str,  # where the checkpoints go, a folder each
+    kind: str = 'real',  # data of the records
+    profile: str = 'quick',
+) -> list:  # records of the networks; raises `Missing` when one is not there, before anything is written
     "Write the checkpoints of a question, their accuracies on MNIST's test files on the cards"
-    found = {name:load_start(out, question=question, name=row, seed=0, kind=kind, profile=profile)[:2] for name,row in RELEASES[question].items()}
-    of = {r.id:r for r in load_records(out, kind=kind, profile=profile)}
+    found = {
+        name: load_start(out, question=question, name=row, seed=0, kind=kind, profile=profile)[:2]
+        for name, row in RELEASES[question].items()
+    }
+    of = {r.id: r for r in load_records(out, kind=kind, profile=profile)}
     for name, (net, spec) in found.items():
         m = of[spec.record].metrics
-        card = spec.card | dict(accuracy_of="MNIST's 10,000 test images", **{k:round(m[k], 4) for k in ('accuracy','accuracy_low','accuracy_high')})
-        save_checkpoint(Path(to)/name, net, replace(spec, card=card))
-    return [of[spec.record] for _,spec in found.values()]
+        card = spec.card | dict(
+            accuracy_of="MNIST's 10,000 test images",
+            **{k: round(m[k], 4) for k in ('accuracy', 'accuracy_low', 'accuracy_high')},
+        )
+        save_checkpoint(Path(to) / name, net, replace(spec, card=card))
+    return [of[spec.record] for _, spec in found.values()]

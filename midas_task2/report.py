@@ -16,228 +16,531 @@ from pathlib import Path
 import numpy as np
 from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError
 
-from .compare import by_name, difference, duration, finding, image_seconds, millions, mixed_settings, number, points, reached, seed_values, spread
+from midas_task2.compare import (
+    by_name,
+    difference,
+    duration,
+    finding,
+    image_seconds,
+    millions,
+    mixed_settings,
+    number,
+    points,
+    reached,
+    seed_values,
+    spread,
+)
 from .core import InputError, Record, load_records, plain_text, write_text
 from .mnist_tables import *
 from .report_figures import *
 from .report_tables import *
-from .study_figures import SHOWN, closer_table, group_table, plot_changes, plot_differences, plot_ladder, plot_reliability, plot_risk_coverage, plot_sweep, study_answer, study_rows
+from midas_task2.study_figures import (
+    SHOWN,
+    closer_table,
+    group_table,
+    plot_changes,
+    plot_differences,
+    plot_ladder,
+    plot_reliability,
+    plot_risk_coverage,
+    plot_sweep,
+    study_answer,
+    study_rows,
+)
 
 # %% ../nbs/40_report.ipynb #e95e8177
 def choose_records(
-    out:Path|str, # the output folder
-    kind:str='', # 'real' or 'embedded'; default: that of the newest record
-    profile:str='' # default: that of the newest record
-)->list[Record]: # in order of creation; raises `InputError` when there is none
+    out: Path | str,  # the output folder
+    kind: str = '',  # 'real' or 'embedded'; default: that of the newest record
+    profile: str = '',  # default: that of the newest record
+) -> list[Record]:  # in order of creation; raises `InputError` when there is none
     "The newest record per question, name and seed, of one kind of data and one profile"
     recs = [r for r in load_records(out) if kind in ('', r.kind) and profile in ('', r.profile)]
     if not recs:
         what = ' '.join(filter(None, [f'{kind} data' if kind else '', f'profile {profile}' if profile else '']))
-        raise InputError(f'{out}: holds no records{" of " if what else ""}{what}; make them with `midas_task2 run --out {out}`')
+        raise InputError(
+            f'{out}: holds no records{" of " if what else ""}{what}; make them with `midas_task2 run --out {out}`'
+        )
     recs = [r for r in recs if (r.kind, r.profile) == (recs[-1].kind, recs[-1].profile)]
-    return sorted({(r.question, r.name, r.seed):r for r in recs}.values(), key=lambda r:r.created)
+    return sorted({(r.question, r.name, r.seed): r for r in recs}.values(), key=lambda r: r.created)
 
 # %% ../nbs/40_report.ipynb #79d4af42
 def main_network(
-    groups:dict # from `by_name`
-)->str: # a name
+    groups: dict,  # from `by_name`
+) -> str:  # a name
     "Whose figures are shown: `compact` where there is one, else the newest"
     return 'compact' if 'compact' in groups else list(groups)[-1]
 
-def q1_facts(records)->dict:
+# %% ../nbs/40_report.ipynb #c9ddcc56
+def q1_facts(records) -> dict:
     "What the sentences of Q1 say"
     groups = by_name(records, 'q1')
-    name = main_network(groups); g = groups[name]; r = g[0]; m = r.metrics
-    facts = dict(name=name, seeds=len(g), first=r.seed, n=m.get('n'), classes=len(r.tables.get('vocab', [])) or None, params=millions(m.get('params')), macs=millions(m.get('macs')),
-                 accuracy=spread(g, 'accuracy'), case=spread(g, 'accuracy_case_folded'), shape=spread(g, 'accuracy_shape_folded'),
-                 calibration=spread(g, 'calibration_error', unit=' points'), worst=[w for w in r.tables.get('most_confused', [])[:3] if w['n'] > 1], mistakes=None)
-    if all(k in m for k in ('n','accuracy','accuracy_shape_folded')):
-        facts.update(mistakes=round(m['n']*(1-m['accuracy'])), alike=round(m['n']*(m['accuracy_shape_folded']-m['accuracy'])))
+    name = main_network(groups)
+    g = groups[name]
+    r = g[0]
+    m = r.metrics
+    facts = dict(
+        name=name,
+        seeds=len(g),
+        first=r.seed,
+        n=m.get('n'),
+        classes=len(r.tables.get('vocab', [])) or None,
+        params=millions(m.get('params')),
+        macs=millions(m.get('macs')),
+        accuracy=spread(g, 'accuracy'),
+        case=spread(g, 'accuracy_case_folded'),
+        shape=spread(g, 'accuracy_shape_folded'),
+        calibration=spread(g, 'calibration_error', unit=' points'),
+        worst=[w for w in r.tables.get('most_confused', [])[:3] if w['n'] > 1],
+        mistakes=None,
+    )
+    if all(k in m for k in ('n', 'accuracy', 'accuracy_shape_folded')):
+        facts.update(
+            mistakes=round(m['n'] * (1 - m['accuracy'])),
+            alike=round(m['n'] * (m['accuracy_shape_folded'] - m['accuracy'])),
+        )
     return facts
 
 # %% ../nbs/40_report.ipynb #0cfc5245
-def q1_pictures(records, out)->list:
+def q1_pictures(records, out) -> list:
     "The figures of Q1"
     groups = by_name(records, 'q1')
-    g = groups[main_network(groups)]; r = g[0]
+    g = groups[main_network(groups)]
+    r = g[0]
     every = [x for v in groups.values() for x in v]
     who = f'{r.name}, seed {r.seed}'
     losses = lambda ax: [plot_history([r], ax, y) for y in LOSSES]
-    pics = [picture([losses, lambda ax: plot_history(every, ax)], f'Loss of {who}, and validation accuracy, after each epoch.')]
-    if 'lr_find' in r.tables: pics.append(picture([lambda ax: plot_lr_find(r, ax)], f'The search for a learning rate ({who}).', (5.6,2.8)))
+    pics = [
+        picture(
+            [losses, lambda ax: plot_history(every, ax)], f'Loss of {who}, and validation accuracy, after each epoch.'
+        )
+    ]
+    if 'lr_find' in r.tables:
+        pics.append(picture([lambda ax: plot_lr_find(r, ax)], f'The search for a learning rate ({who}).', (5.6, 2.8)))
     if 'confusion_matrix' in r.tables and 'vocab' in r.tables:
-        pics.append(picture([lambda ax: plot_confusion(r, ax)], f'Confusions of {who}: blue is right, red is a mistake.', (9.6,9), 'png'))
+        pics.append(
+            picture(
+                [lambda ax: plot_confusion(r, ax)],
+                f'Confusions of {who}: blue is right, red is a mistake.',
+                (9.6, 9),
+                'png',
+            )
+        )
     return pics + saved_pictures(g[:1], out)
 
-def q1_section(records, out)->dict:
+# %% ../nbs/40_report.ipynb #c6e54d67
+def q1_section(records, out) -> dict:
     "Everything the Q1 template needs"
     groups = by_name(records, 'q1')
     r = groups[main_network(groups)][0]
-    tables = {'The networks':q1_table(records)}
-    if {'most_confused','confusion_matrix','vocab'} <= set(r.tables): tables['The most frequent mistakes'] = confused_table(r)
-    return dict(facts=q1_facts(records), tables=tables, pictures=q1_pictures(records, out), notes=mixed_settings(groups))
+    tables = {'The networks': q1_table(records)}
+    if {'most_confused', 'confusion_matrix', 'vocab'} <= set(r.tables):
+        tables['The most frequent mistakes'] = confused_table(r)
+    return dict(
+        facts=q1_facts(records), tables=tables, pictures=q1_pictures(records, out), notes=mixed_settings(groups)
+    )
 
 # %% ../nbs/40_report.ipynb #5dfb3c5e
 def common_level(
-    records # any records
-)->str|None: # 'to_99', 'to_98'...; None when there is none
+    records,  # any records
+) -> str | None:  # 'to_99', 'to_98'...; None when there is none
     "The highest accuracy that every run reached"
     keys = {k for r in records for k in r.metrics if k.startswith('to_')}
     return max((k for k in keys if all(r.metrics.get(k) for r in records)), default=None)
 
-def q2_facts(records)->dict:
+# %% ../nbs/40_report.ipynb #fad977f5
+def q2_facts(records) -> dict:
     "What the sentences of Q2 say"
     g = by_name(records, 'q2')
-    b, c, z = (g.get(n, []) for n in ('pretrained','scratch','pretrain'))
+    b, c, z = (g.get(n, []) for n in ('pretrained', 'scratch', 'pretrain'))
     d = difference(b, c)
     level, speed = common_level(b + c), image_seconds(b + c)
-    side = lambda rs: dict(accuracy=spread(rs, 'accuracy'), before=spread(rs, 'pretrain_seconds', 1, '', 1), **{u:reached(rs, level, u, speed) for u in ('epochs','seconds')})
-    return dict(level=level and level[3:], b=side(b) if b else None, c=side(c) if c else None, zero=spread(z, 'zero_shot') if seed_values(z, 'zero_shot') else None,
-                difference=points(d), finding=finding(d), seeds=min((len(x) for x in (b,c,z) if x), default=0))
+    side = lambda rs: dict(
+        accuracy=spread(rs, 'accuracy'),
+        before=spread(rs, 'pretrain_seconds', 1, '', 1),
+        **{u: reached(rs, level, u, speed) for u in ('epochs', 'seconds')},
+    )
+    return dict(
+        level=level and level[3:],
+        b=side(b) if b else None,
+        c=side(c) if c else None,
+        zero=spread(z, 'zero_shot') if seed_values(z, 'zero_shot') else None,
+        difference=points(d),
+        finding=finding(d),
+        seeds=min((len(x) for x in (b, c, z) if x), default=0),
+    )
 
-def q2_section(records, out)->dict:
+# %% ../nbs/40_report.ipynb #2c846bbf
+def q2_section(records, out) -> dict:
     "Everything the Q2 template needs"
     groups = by_name(records, 'q2')
     rs = [r for n in Q2_NAMES for r in groups.get(n, [])]
     first = [r for r in rs if r.seed == rs[0].seed]
     losses = lambda ax: [plot_history(first, ax, y) for y in LOSSES]
-    pics = [picture([lambda ax: plot_curve(rs, ax), lambda ax: plot_curve(rs, ax, 'seconds')], 'Validation accuracy while training; dotted: 98 and 99 %. The clock stands still while measuring.')] if any('curve' in r.tables for r in rs) else []
-    fine = lambda y, x='images': lambda ax: draw_lines(first, lambda r: r.tables.get('curve', []), ax, x, y).set_yscale('log')
-    if any('grad_norm' in p for r in first for p in r.tables.get('curve', [])): pics.append(picture([fine('loss'), fine('loss', 'seconds'), fine('grad_norm')], f'While training, at single batches (seed {first[0].seed}): the loss, which label smoothing keeps above zero, against images and seconds, and how strongly it pulls.'))
-    if rs: pics.append(picture([losses, lambda ax: plot_history(rs, ax)], f'Loss (seed {rs[0].seed}) and validation accuracy after each epoch.'))
-    cms = [r for r in rs if r.seed == rs[0].seed and {'confusion_matrix','vocab'} <= set(r.tables)]
-    if cms: pics.append(picture([titled(plot_confusion, r) for r in cms], f'Confusions on the test images (seed {cms[0].seed}).', (4.8,4.8)))
+    pics = (
+        [
+            picture(
+                [lambda ax: plot_curve(rs, ax), lambda ax: plot_curve(rs, ax, 'seconds')],
+                'Validation accuracy while training; dotted: 98 and 99 %. The clock stands still while measuring.',
+            )
+        ]
+        if any('curve' in r.tables for r in rs)
+        else []
+    )
+    fine = lambda y, x='images': (
+        lambda ax: draw_lines(first, lambda r: r.tables.get('curve', []), ax, x, y).set_yscale('log')
+    )
+    if any('grad_norm' in p for r in first for p in r.tables.get('curve', [])):
+        pics.append(
+            picture(
+                [fine('loss'), fine('loss', 'seconds'), fine('grad_norm')],
+                f'While training, at single batches (seed {first[0].seed}): the loss, which label smoothing keeps above zero, against images and seconds, and how strongly it pulls.',
+            )
+        )
+    if rs:
+        pics.append(
+            picture(
+                [losses, lambda ax: plot_history(rs, ax)],
+                f'Loss (seed {rs[0].seed}) and validation accuracy after each epoch.',
+            )
+        )
+    cms = [r for r in rs if r.seed == rs[0].seed and {'confusion_matrix', 'vocab'} <= set(r.tables)]
+    if cms:
+        pics.append(
+            picture(
+                [titled(plot_confusion, r) for r in cms],
+                f'Confusions on the test images (seed {cms[0].seed}).',
+                (4.8, 4.8),
+            )
+        )
     pics += saved_pictures([r for v in groups.values() for r in v[:1]], out)
-    tables = {'Two starts':q2_table(records)} if rs else {}
-    if 'layers' in groups: tables['What became of the pretrained layers'] = layers_table(groups['layers'])
-    return dict(facts=q2_facts(records), tables=tables, pictures=pics, notes=mixed_settings({n:g for n,g in groups.items() if n != 'layers'}))
+    tables = {'Two starts': q2_table(records)} if rs else {}
+    if 'layers' in groups:
+        tables['What became of the pretrained layers'] = layers_table(groups['layers'])
+    return dict(
+        facts=q2_facts(records),
+        tables=tables,
+        pictures=pics,
+        notes=mixed_settings({n: g for n, g in groups.items() if n != 'layers'}),
+    )
 
-def titled(plot, r): # a function of an `ax`
+# %% ../nbs/40_report.ipynb #5a1b0913
+def titled(plot, r):  # a function of an `ax`
     "`plot` of one record, with its name above"
-    def f(ax): plot(r, ax); ax.set_title(plain_text(r.name))
+
+    def f(ax):
+        plot(r, ax)
+        ax.set_title(plain_text(r.name))
+
     return f
 
 # %% ../nbs/40_report.ipynb #8a5f9ac7
-def q3_facts(records)->dict:
+def q3_facts(records) -> dict:
     "What the sentences of Q3 say"
     g = by_name(records, 'q3')
     best = lambda m: g.get(f'{m}-scratch') or g.get(f'{m}-q1') or []
-    starts = {m:difference(g.get(f'{m}-q1', []), g.get(f'{m}-scratch', [])) for m in Q3_METHODS}
+    starts = {m: difference(g.get(f'{m}-q1', []), g.get(f'{m}-scratch', [])) for m in Q3_METHODS}
     d = starts['scl_nl']
-    facts = {m:spread(best(m), 'accuracy') if best(m) else None for m in Q3_METHODS}
-    runs = [v for n,v in g.items() if n != 'labels' and not n.startswith('audit')]
-    return dict(facts, estimate=spread(best('scl_nl'), 'estimate'), start=points(d) if d else None, finding=finding(d),
-                labels=label_facts(g['labels'][0]) if 'labels' in g else None, audit=audit_answer(records), seeds=min(map(len, runs)) if runs else None)
+    facts = {m: spread(best(m), 'accuracy') if best(m) else None for m in Q3_METHODS}
+    runs = [v for n, v in g.items() if n != 'labels' and not n.startswith('audit')]
+    return dict(
+        facts,
+        estimate=spread(best('scl_nl'), 'estimate'),
+        start=points(d) if d else None,
+        finding=finding(d),
+        labels=label_facts(g['labels'][0]) if 'labels' in g else None,
+        audit=audit_answer(records),
+        seeds=min(map(len, runs)) if runs else None,
+    )
 
+# %% ../nbs/40_report.ipynb #6c6ca9a5
 def label_facts(
-    r:Record # 'labels' of Q3
-)->dict: # `right`, `n`, and the metrics
+    r: Record,  # 'labels' of Q3
+) -> dict:  # `right`, `n`, and the metrics
     "What was counted in the folders"
-    m, gt = r.metrics, np.array(r.tables.get('given_true', np.zeros((0,0))))
-    return dict(right=int(np.trace(gt)), n=int(gt.sum()), bias=100*(len(gt)-1)*m['right_share'] if m.get('right_share') else None, uniformity=m.get('uniformity_p'), order=m.get('order_p'), pixel=m.get('pixel_difference'))
+    m, gt = r.metrics, np.array(r.tables.get('given_true', np.zeros((0, 0))))
+    return dict(
+        right=int(np.trace(gt)),
+        n=int(gt.sum()),
+        bias=100 * (len(gt) - 1) * m['right_share'] if m.get('right_share') else None,
+        uniformity=m.get('uniformity_p'),
+        order=m.get('order_p'),
+        pixel=m.get('pixel_difference'),
+    )
 
 # %% ../nbs/40_report.ipynb #7c348ba4
-def q3_section(records, out)->dict:
+def q3_section(records, out) -> dict:
     "Everything the Q3 template needs"
     groups, pics = by_name(records, 'q3'), []
     labels = groups.get('labels', [])[:1]
-    if labels and {'given_true','folder_counts'} <= set(labels[0].tables):
-        pics.append(picture([lambda ax: plot_folders(labels[0], ax), lambda ax: plot_given_true(labels[0], ax)], 'What lies in each folder, by what the picture shows; the counts on the diagonal are the labels that are right.', (4.8,4.2)))
-    rs = [r for n,v in groups.items() if n != 'labels' for r in v if any('estimate' in h for h in r.history)]
-    def whole(ax): draw_lines(rs, lambda r: r.history, ax, 'epoch', 'estimate'); ax.get_legend().remove(); ax.set_ylim(min(0, ax.get_ylim()[0]), 100)
-    if rs: pics.append(picture([whole, lambda ax: plot_history(rs, ax, 'estimate')], 'The estimate after each epoch: all of it, and the upper end. Dashed: started from the Q1 network. The estimate itself needs no clean label.'))
+    if labels and {'given_true', 'folder_counts'} <= set(labels[0].tables):
+        pics.append(
+            picture(
+                [lambda ax: plot_folders(labels[0], ax), lambda ax: plot_given_true(labels[0], ax)],
+                'What lies in each folder, by what the picture shows; the counts on the diagonal are the labels that are right.',
+                (4.8, 4.2),
+            )
+        )
+    rs = [r for n, v in groups.items() if n != 'labels' for r in v if any('estimate' in h for h in r.history)]
+
+    def whole(ax):
+        draw_lines(rs, lambda r: r.history, ax, 'epoch', 'estimate')
+        ax.get_legend().remove()
+        ax.set_ylim(min(0, ax.get_ylim()[0]), 100)
+
+    if rs:
+        pics.append(
+            picture(
+                [whole, lambda ax: plot_history(rs, ax, 'estimate')],
+                'The estimate after each epoch: all of it, and the upper end. Dashed: started from the Q1 network. The estimate itself needs no clean label.',
+            )
+        )
     t = q3_table(records)
-    return dict(facts=q3_facts(records), tables={} if t.empty else {'Methods and starts':t}, pictures=pics + saved_pictures([r for v in groups.values() for r in v[:1]], out), notes=mixed_settings(groups))
+    return dict(
+        facts=q3_facts(records),
+        tables={} if t.empty else {'Methods and starts': t},
+        pictures=pics + saved_pictures([r for v in groups.values() for r in v[:1]], out),
+        notes=mixed_settings(groups),
+    )
 
-def study_section(records, out)->dict:
+# %% ../nbs/40_report.ipynb #5b7abdd0
+def study_section(records, out) -> dict:
     "Everything the template of the cross-validations needs"
-    g = {n:v[0] for n,v in by_name(records, 'answers').items()}
-    tables = {r.tables['title']:group_table(r) for r in g.values() if 'rows' in r.tables}
-    if len(closer := closer_table(g.values())): tables = {'Looked at closely':closer, **tables}
+    g = {n: v[0] for n, v in by_name(records, 'answers').items()}
+    tables = {r.tables['title']: group_table(r) for r in g.values() if 'rows' in r.tables}
+    if len(closer := closer_table(g.values())):
+        tables = {'Looked at closely': closer, **tables}
     alone = g.get('headline-alone')
-    return dict(answer=study_answer(g) if 'headline' in g else None, leak=alone and alone.metrics.get('accuracy_with_leak'), tables=tables, pictures=study_pictures(g) + saved_pictures([alone] if alone else [], out))
+    return dict(
+        answer=study_answer(g) if 'headline' in g else None,
+        leak=alone and alone.metrics.get('accuracy_with_leak'),
+        tables=tables,
+        pictures=study_pictures(g) + saved_pictures([alone] if alone else [], out),
+    )
 
+# %% ../nbs/40_report.ipynb #2a77886f
 def study_pictures(
-    g:dict # name -> record of question 'answers'
-)->list: # as from `picture`
+    g: dict,  # name -> record of question 'answers'
+) -> list:  # as from `picture`
     "Differences, cost and sweeps; how sure, and what refusing is worth; changed drawings"
-    pics = [picture([lambda ax, f=f, r=g[n]: f(study_rows(r), ax)], caption, size) for n,(f,caption,size) in STUDY_PICTURES.items() if n in g and len(g[n].tables['rows']) > 1]
+    pics = [
+        picture([lambda ax, f=f, r=g[n]: f(study_rows(r), ax)], caption, size)
+        for n, (f, caption, size) in STUDY_PICTURES.items()
+        if n in g and len(g[n].tables['rows']) > 1
+    ]
     shown = [n for n in SHOWN if n in g]
-    def curves(plot, key): return lambda ax: [plot(g[n].tables[key], ax, g[n].tables['what'], PALETTE[i]) for i,n in enumerate(shown)]
-    if shown: pics.append(picture([curves(plot_reliability, 'reliability'), curves(plot_risk_coverage, 'risk_coverage')], 'How sure and how often right, after a temperature fitted on the other folds; and accuracy when the least sure are refused.', (4.8,4.4)))
-    if 'robustness' in g: pics.append(picture([lambda ax: plot_changes(g['robustness'].tables['changes'], ax)], 'Held-out drawings that were moved (per cent of the page), scaled, cropped to their ink or inverted before they were read.', (6.4,4)))
+
+    def curves(plot, key):
+        return lambda ax: [plot(g[n].tables[key], ax, g[n].tables['what'], PALETTE[i]) for i, n in enumerate(shown)]
+
+    if shown:
+        pics.append(
+            picture(
+                [curves(plot_reliability, 'reliability'), curves(plot_risk_coverage, 'risk_coverage')],
+                'How sure and how often right, after a temperature fitted on the other folds; and accuracy when the least sure are refused.',
+                (4.8, 4.4),
+            )
+        )
+    if 'robustness' in g:
+        pics.append(
+            picture(
+                [lambda ax: plot_changes(g['robustness'].tables['changes'], ax)],
+                'Held-out drawings that were moved (per cent of the page), scaled, cropped to their ink or inverted before they were read.',
+                (6.4, 4),
+            )
+        )
     return pics
 
-STUDY_PICTURES = dict(ablation=(plot_differences, 'What each change of the recipe does, on the same folds: whole intervals on one side of zero are coloured.', (7.5,4.8)),
-                      ladder=(plot_ladder, 'Accuracy and cost of networks trained alike, on the same held-out drawings.', (6.4,3.6)),
-                      sweeps=(plot_sweep, 'Optimizers and learning rates, at a short budget.', (6.4,3.6)))
-
+# %% ../nbs/40_report.ipynb #0a20055a
+STUDY_PICTURES = dict(
+    ablation=(
+        plot_differences,
+        'What each change of the recipe does, on the same folds: whole intervals on one side of zero are coloured.',
+        (7.5, 4.8),
+    ),
+    ladder=(plot_ladder, 'Accuracy and cost of networks trained alike, on the same held-out drawings.', (6.4, 3.6)),
+    sweeps=(plot_sweep, 'Optimizers and learning rates, at a short budget.', (6.4, 3.6)),
+)
 
 # %% ../nbs/40_report.ipynb #4c6576e8
-def mnist_section(records, out)->dict:
+def mnist_section(records, out) -> dict:
     "Everything the template of the studies on MNIST's images needs: parts of title, text, tables and pictures"
-    makers = {'MNIST in seconds':_bench_part, 'From how many images does pretraining pay?':_transfer_part, 'One network at its best, and the domain gap':_gap_part, 'Complementary losses':_losses_part, 'Starts under wrong labels':_starts_part, 'Diagnoses put to the test':_verdicts_part}
-    parts = {title:make(records, out) for title,make in makers.items()}
-    return dict(parts=[dict(title=title, text=text if 'Not run yet' not in text else '', tables={n:t for n,t in tables.items() if len(t)}, pictures=pics) for title,(text,tables,pics) in parts.items() if any(map(len, tables.values()))])
+    makers = {
+        'MNIST in seconds': _bench_part,
+        'From how many images does pretraining pay?': _transfer_part,
+        'One network at its best, and the domain gap': _gap_part,
+        'Complementary losses': _losses_part,
+        'Starts under wrong labels': _starts_part,
+        'Diagnoses put to the test': _verdicts_part,
+    }
+    parts = {title: make(records, out) for title, make in makers.items()}
+    return dict(
+        parts=[
+            dict(
+                title=title,
+                text=text if 'Not run yet' not in text else '',
+                tables={n: t for n, t in tables.items() if len(t)},
+                pictures=pics,
+            )
+            for title, (text, tables, pics) in parts.items()
+            if any(map(len, tables.values()))
+        ]
+    )
 
+# %% ../nbs/40_report.ipynb #d3f753c3
 def _bench_part(records, out):
     "MNIST in one epoch"
     recs = [r for r in records if r.question == 'bench']
-    tables = {'The race':race_table(r) for r in recs if 'rounds' in r.tables} | {'One part changed at a time, on held-out images':steps_table(recs)} | {'Growth':scale_table(r) for r in recs if 'sizes' in r.tables}
+    tables = (
+        {'The race': race_table(r) for r in recs if 'rounds' in r.tables}
+        | {'One part changed at a time, on held-out images': steps_table(recs)}
+        | {'Growth': scale_table(r) for r in recs if 'sizes' in r.tables}
+    )
     return bench_answer(recs), tables, []
 
+# %% ../nbs/40_report.ipynb #7c722926
 def _transfer_part(records, out):
     "Accuracy against the number of images"
     t = transfer_table(records)
-    if t.empty: return '', {}, []
-    shown = t.assign(accuracy=[f'{a:.2%} ± {100*h:.2f}' for a,h in zip(t.accuracy, t.half)], gain=[points(d) if d['mean'] is not None and d['mean'] == d['mean'] else '' for d in t[['mean','low','high']].to_dict('records')])
-    pic = picture([lambda ax: plot_transfer(t, ax), lambda ax: plot_transfer(t, ax, 'mean')], 'Test accuracy against the number of MNIST images, and what each start gains over a random one trained in full; bands: 95 % over seeds.', (5.4,4))
-    return f'{transfer_answer(t)} {zero_shot(records)}', {'Starts, ways and numbers of images':shown[['start','way','n','seeds','accuracy','gain']].set_index('start').rename(columns=dict(n='images', gain='over a random start'))}, [pic]
+    if t.empty:
+        return '', {}, []
+    shown = t.assign(
+        accuracy=[f'{a:.2%} ± {100 * h:.2f}' for a, h in zip(t.accuracy, t.half)],
+        gain=[
+            points(d) if d['mean'] is not None and d['mean'] == d['mean'] else ''
+            for d in t[['mean', 'low', 'high']].to_dict('records')
+        ],
+    )
+    pic = picture(
+        [lambda ax: plot_transfer(t, ax), lambda ax: plot_transfer(t, ax, 'mean')],
+        'Test accuracy against the number of MNIST images, and what each start gains over a random one trained in full; bands: 95 % over seeds.',
+        (5.4, 4),
+    )
+    return (
+        f'{transfer_answer(t)} {zero_shot(records)}',
+        {
+            'Starts, ways and numbers of images': shown[['start', 'way', 'n', 'seeds', 'accuracy', 'gain']]
+            .set_index('start')
+            .rename(columns=dict(n='images', gain='over a random start'))
+        },
+        [pic],
+    )
 
+# %% ../nbs/40_report.ipynb #85a2863b
 def _gap_part(records, out):
     "The larger network, and drawings beside MNIST"
     domains = [r for r in records if r.name == 'domains']
-    text = ' '.join([best_answer(records)]*(len(best_table(records)) > 0) + [gap_answer(r) for r in domains[:1]])
-    return text, {'One larger network':best_table(records).rename_axis(''), 'Drawings rendered in other ways, read by networks that saw no MNIST':gap_table(records).rename_axis('')}, saved_pictures(domains, out)
+    text = ' '.join([best_answer(records)] * (len(best_table(records)) > 0) + [gap_answer(r) for r in domains[:1]])
+    return (
+        text,
+        {
+            'One larger network': best_table(records).rename_axis(''),
+            'Drawings rendered in other ways, read by networks that saw no MNIST': gap_table(records).rename_axis(''),
+        },
+        saved_pictures(domains, out),
+    )
 
+# %% ../nbs/40_report.ipynb #636bda7b
 def _losses_part(records, out):
     "Complementary losses with two networks"
-    text = ' '.join(f'{title}: {said}' for net,title in dict(mlp='One hidden layer', cnn='The convolutional network').items() if (said := loss_answer(records, net)))
-    return text, {title:loss_table(records, net).rename_axis('loss') for net,title in dict(mlp='One hidden layer of 500 units', cnn='A small convolutional network').items()}, []
+    text = ' '.join(
+        f'{title}: {said}'
+        for net, title in dict(mlp='One hidden layer', cnn='The convolutional network').items()
+        if (said := loss_answer(records, net))
+    )
+    return (
+        text,
+        {
+            title: loss_table(records, net).rename_axis('loss')
+            for net, title in dict(mlp='One hidden layer of 500 units', cnn='A small convolutional network').items()
+        },
+        [],
+    )
 
+# %% ../nbs/40_report.ipynb #c6814011
 def _starts_part(records, out):
     "What a pretrained body is worth where labels are wrong"
     few, whole = starts_table(records, few=True), starts_table(records)
-    pics = [picture([partial(plot_learning, records), partial(plot_learning, records, low=90)], 'The estimate from held-out given labels, mean over seeds: all of it, and from 90 % on.', (6.4,3.4))] if len(whole) else []
-    if taught_groups(records): pics.append(picture([partial(plot_recipe, records)], "What the average of the recipe's network reads of MNIST's test files, mean over seeds.", (6.4,3.4)))
-    if len(few): pics.append(picture([partial(plot_gains, records)], 'What a start is worth with the complementary loss, by number of images.', (6.4,3.4)))
-    return ' '.join(filter(None, [starts_answer(records), recipe_answer(records)])), {'All images':whole.rename_axis(''), 'Few images':few.rename_axis('')}, pics
-
+    pics = (
+        [
+            picture(
+                [partial(plot_learning, records), partial(plot_learning, records, low=90)],
+                'The estimate from held-out given labels, mean over seeds: all of it, and from 90 % on.',
+                (6.4, 3.4),
+            )
+        ]
+        if len(whole)
+        else []
+    )
+    if taught_groups(records):
+        pics.append(
+            picture(
+                [partial(plot_recipe, records)],
+                "What the average of the recipe's network reads of MNIST's test files, mean over seeds.",
+                (6.4, 3.4),
+            )
+        )
+    if len(few):
+        pics.append(
+            picture(
+                [partial(plot_gains, records)],
+                'What a start is worth with the complementary loss, by number of images.',
+                (6.4, 3.4),
+            )
+        )
+    return (
+        ' '.join(filter(None, [starts_answer(records), recipe_answer(records)])),
+        {'All images': whole.rename_axis(''), 'Few images': few.rename_axis('')},
+        pics,
+    )
 
 # %% ../nbs/40_report.ipynb #8938812a
 def _verdicts_part(records, out):
     "Diagnoses of labels that were spoiled in a known way"
     told = spoiled(records)
-    if not told: return '', {}, []
-    tables = {f"Said {'from the data alone' if w == 'alone' else 'with a reference'}, by what was right":verdict_table(told, w) for w in WITNESSES}
-    return verdict_answer(told), {**tables, 'Estimates beside cleanlab\'s, per cent':errors_table(told).reset_index().set_index('images'), 'Wrong verdicts':wrong_verdicts(told)}, []
-
+    if not told:
+        return '', {}, []
+    tables = {
+        f'Said {"from the data alone" if w == "alone" else "with a reference"}, by what was right': verdict_table(
+            told, w
+        )
+        for w in WITNESSES
+    }
+    return (
+        verdict_answer(told),
+        {
+            **tables,
+            "Estimates beside cleanlab's, per cent": errors_table(told).reset_index().set_index('images'),
+            'Wrong verdicts': wrong_verdicts(told),
+        },
+        [],
+    )
 
 # %% ../nbs/40_report.ipynb #83d5776d
-def tsne_section(records, out)->dict:
+def tsne_section(records, out) -> dict:
     "Everything the t-SNE template needs"
-    rs = [r for g in by_name(records, 'tsne').values() for r in g[:1] if {'xy','labels','vocab'} <= set(r.tables)]
-    pics = [picture([lambda ax, r=r: plot_tsne(r, ax)], f'{r.name}: {number(len(r.tables["labels"]))} points.', (5.2,5), 'png') for r in rs]
-    return dict(tables={'Neighbours of the same class':tsne_table(rs)} if rs else {}, pictures=pics)
+    rs = [r for g in by_name(records, 'tsne').values() for r in g[:1] if {'xy', 'labels', 'vocab'} <= set(r.tables)]
+    pics = [
+        picture(
+            [lambda ax, r=r: plot_tsne(r, ax)], f'{r.name}: {number(len(r.tables["labels"]))} points.', (5.2, 5), 'png'
+        )
+        for r in rs
+    ]
+    return dict(tables={'Neighbours of the same class': tsne_table(rs)} if rs else {}, pictures=pics)
 
-def data_section(records, out)->dict:
+# %% ../nbs/40_report.ipynb #82ae1c8f
+def data_section(records, out) -> dict:
     "Everything the Data template needs"
     rs = [r for g in by_name(records, 'data').values() for r in g[:1]]
-    return dict(parts=[dict(name=r.name, facts=r.metrics, tables=data_tables(r), pictures=saved_pictures([r], out)) for r in rs])
+    return dict(
+        parts=[dict(name=r.name, facts=r.metrics, tables=data_tables(r), pictures=saved_pictures([r], out)) for r in rs]
+    )
 
 # %% ../nbs/40_report.ipynb #418ed543
 TEMPLATES = {}
-TEMPLATES['style.css'] = '''
+
+# %% ../nbs/40_report.ipynb #a74cb3fa
+TEMPLATES['style.css'] = """
 :root { color-scheme: light; --ink:#1f2328; --soft:#5b6470; --line:#dde1e6; --tint:#f5f7f9; --blue:#0072B2; }
 * { box-sizing: border-box; }
 body { margin:0; background:#fff; color:var(--ink); font:16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
@@ -266,10 +569,10 @@ figcaption { color:var(--soft); font-size:.875rem; margin-top:.35rem; max-width:
 summary { cursor:pointer; color:var(--blue); }
 @media (max-width:600px) { h1 { font-size:1.4rem; } th, td { padding:.3rem .5rem; } }
 @media print { details:not([open]) { display:none; } h2 { break-after:avoid; } figure { break-inside:avoid; } }
-'''
+"""
 
 # %% ../nbs/40_report.ipynb #214104ad
-TEMPLATES['parts.html'] = '''
+TEMPLATES['parts.html'] = """
 {% macro table(df, cls='') %}{% set left = df.attrs.get('text', []) %}<div class="scroll"><table class="{{ cls }}">
 <thead><tr><th scope="col">{{ df.index.name or '' }}</th>{% for c in df.columns %}<th scope="col"{% if c in left %} class="l"{% endif %}>{{ c }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in df.itertuples(name=None) %}<tr>{% for v in row %}<td{% if not loop.first and df.columns[loop.index0-1] in left %} class="l"{% endif %}>{{ v|number }}</td>{% endfor %}</tr>
@@ -285,10 +588,10 @@ TEMPLATES['parts.html'] = '''
 {% macro caution(seeds) %}{% if seeds == 1 %}<p class="note">Only one seed: a difference below the interval is not a finding.</p>{% endif %}{% endmacro %}
 {% macro notes(ns) %}{% for n in ns %}<p class="note">{{ n }}</p>{% endfor %}{% endmacro %}
 {% macro make(what, command) %}<p class="note">There are no records of {{ what }} yet. This command makes them: <code>{{ command }}</code></p>{% endmacro %}
-'''
+"""
 
 # %% ../nbs/40_report.ipynb #87bc1a9d
-TEMPLATES['q1.html'] = '''
+TEMPLATES['q1.html'] = """
 {% import 'parts.html' as p %}{% set f = q1.facts %}
 <p>The network <code>{{ f.name }}</code> ({{ f.params }} parameters, {{ f.macs }} multiply-adds per image), trained with nothing but these drawings, reads <b>{{ f.accuracy }}</b> of
 {% if f.n %}{{ f.n|number }} {% endif %}drawings it has not seen{% if f.classes %}, in {{ f.classes }} classes{% endif %}.
@@ -297,8 +600,10 @@ When upper and lower case of a letter count as one it is {{ f.case }}, and {{ f.
 <code>{{ w['true'] }}</code> as <code>{{ w['read_as'] }}</code> ({{ w.n }} times){% if loop.last %}.{% endif %}{% endfor %}
 {% if f.calibration != '–' %} Its confidence is off by {{ f.calibration }} on average.{% endif %}</p>{% endif %}
 {{ p.caution(f.seeds) }}{{ p.notes(q1.notes) }}{{ p.tables(q1.tables) }}{{ p.pictures(q1.pictures) }}
-'''
-TEMPLATES['q2.html'] = '''
+"""
+
+# %% ../nbs/40_report.ipynb #eabb9223
+TEMPLATES['q2.html'] = """
 {% import 'parts.html' as p %}{% set f = q2.facts %}
 {% if f.b and f.c %}<p>Pretrained on the drawings' digits, the network reads <b>{{ f.b.accuracy }}</b> of {{ test_name }}; from a random start, on the same schedule, <b>{{ f.c.accuracy }}</b>.
 The difference is {{ f.difference }}: {{ f.finding }}.</p>
@@ -306,10 +611,10 @@ The difference is {{ f.difference }}: {{ f.finding }}.</p>
 {% elif f.b or f.c %}<p>{{ 'Pretrained' if f.b else 'From a random start' }}, the network reads <b>{{ (f.b or f.c).accuracy }}</b> of {{ test_name }}; the other start has no record yet.{% else %}<p>{% endif %}
 {% if f.zero %} Before any training on {{ 'MNIST' if about.kind == 'real' else 'these digits' }}, the digit network reads {{ f.zero }} of its validation images.{% endif %}</p>
 {{ p.caution(f.seeds) }}{{ p.notes(q2.notes) }}{{ p.tables(q2.tables) }}{{ p.pictures(q2.pictures) }}
-'''
+"""
 
 # %% ../nbs/40_report.ipynb #66baaac1
-TEMPLATES['q3.html'] = '''
+TEMPLATES['q3.html'] = """
 {% import 'parts.html' as p %}{% set f = q3.facts %}
 <p>{% if f.plain %}Plain training reads <b>{{ f.plain }}</b> of {{ test_name }}{% if f.argmin %}; the least likely class of the same network (<code>argmin</code>) <b>{{ f.argmin }}</b>{% endif %}. {% endif %}
 {% if f.scl_nl %}A complementary loss reads <b>{{ f.scl_nl }}</b>, no clean label used; its accuracy as estimated from held-out given labels alone is {{ f.estimate }}{% if f.labels and f.labels.bias %}
@@ -323,8 +628,10 @@ and {{ 'do not follow' if f.labels.order > 0.05 else 'do follow' }} the order of
 {% if f.audit %}<p>{{ f.audit|replace('`', '') }}</p>{% endif %}
 {% if f.start %}<p>Starting the complementary loss from the Q1 network instead of at random changes accuracy by {{ f.start }}: {{ f.finding }}.</p>{% endif %}
 {{ p.caution(f.seeds) }}{{ p.notes(q3.notes) }}{{ p.tables(q3.tables) }}{{ p.pictures(q3.pictures) }}
-'''
-TEMPLATES['answers.html'] = '''
+"""
+
+# %% ../nbs/40_report.ipynb #41b05ec8
+TEMPLATES['answers.html'] = """
 {% import 'parts.html' as p %}
 <p>Held-out drawings, each read by networks that had not seen it; the tables say how many drawings and seeds. Intervals in this section count writers, not drawings, since drawings of one hand resemble each other; differences were taken drawing by drawing.
 They do not cover another seed of the training, and of twenty differences one may leave out zero by chance.</p>
@@ -332,29 +639,33 @@ They do not cover another seed of the training, and of twenty differences one ma
 {% if answers.leak %}<p class="note">A warning: each writer drew each character once. Handing out among a writer's held-out drawings the characters which the training part lacks would turn one network's answers into {{ '%.1f'|format(100*answers.leak) }} %. That is a property of this data set, not of
 reading, and nothing else here makes use of it.</p>{% endif %}
 {{ p.tables(answers.tables) }}{{ p.pictures(answers.pictures) }}
-'''
-TEMPLATES['mnist.html'] = '''
+"""
+
+# %% ../nbs/40_report.ipynb #67ac771d
+TEMPLATES['mnist.html'] = """
 {% import 'parts.html' as p %}{% for part in mnist.parts %}<h3>{{ part.title }}</h3>
 {% if part.text %}<p>{{ part.text|replace('*', '')|replace('`', '') }}</p>{% endif %}
 {{ p.tables(part.tables) }}{{ p.pictures(part.pictures) }}{% endfor %}
-'''
-TEMPLATES['tsne.html'] = '''
+"""
+TEMPLATES['tsne.html'] = """
 {% import 'parts.html' as p %}
 <p>t-SNE lays images on a plane so that neighbours stay neighbours; distances between crowds and their sizes mean nothing. 
 The table has the numbers: the share of a point's nearest neighbours that are of its class.</p>
 {{ p.tables(tsne.tables) }}{{ p.pictures(tsne.pictures, 'maps') }}
-'''
-TEMPLATES['data.html'] = '''
+"""
+
+# %% ../nbs/40_report.ipynb #237672a3
+TEMPLATES['data.html'] = """
 {% import 'parts.html' as p %}{% for part in data.parts %}{% set f = part.facts %}<h3>{{ part.name }}</h3>
 {% if 'n' in f and 'classes' in f %}<p>{{ f.n|number }} images in {{ f.classes }} classes{% if 'height' in f %}, read as {{ f.height }} × {{ f.width }} pixels{% endif %}{% if 'test_n' in f %}, and {{ f.test_n|number }} for testing{% endif %}.
 {% if 'duplicates' in f %}{{ f.duplicates|number if f.duplicates else 'None' }} of them repeat{{ '' if f.duplicates > 1 else 's' }} an earlier one{% if 'shared_with_test' in f %}, and {{ f.shared_with_test|number if f.shared_with_test else 'none' }} occur{{ '' if f.shared_with_test > 1 else 's' }} in the test part{% endif %}.{% endif %}</p>{% endif %}
 {% if 'guess_knowing_writer' in f %}<p>{{ f.writers }} people drew them, and each lacks {{ f.lacks_min }} to {{ f.lacks_max }} of the classes. This is a leak to know of: to guess blindly among the classes that a known writer lacks
 would be right for {{ '%.1f'|format(100*f.guess_knowing_writer) }} % of what was held back, instead of {{ '%.1f'|format(100*f.guess) }} %. Nothing here makes use of it.</p>{% endif %}
 {{ p.tables(part.tables) }}{{ p.pictures(part.pictures) }}{% endfor %}
-'''
+"""
 
 # %% ../nbs/40_report.ipynb #96ea4012
-TEMPLATES['page.html'] = '''<!DOCTYPE html>
+TEMPLATES['page.html'] = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>Handwritten characters: report</title><style>{% include 'style.css' %}</style></head><body><main>
@@ -373,70 +684,154 @@ in the place of MNIST. They show that everything works; they say nothing about t
 <p>Libraries: {{ about.versions }}.</p>
 <details{{ ' open' if about.records|length <= 60 }}><summary>Records ({{ about.records|length }})</summary>{{ p.table(about.records, 'files') }}</details></section>
 </main></body></html>
-'''
+"""
 
 # %% ../nbs/40_report.ipynb #b177534d
-SECTIONS = dict(data=('Data', 'Data', 'explore'), q1=('Q1', 'Q1: reading digits and letters', 'q1'), answers=('Q1 study', 'Q1 by cross-validation', 'study'), q2=('Q2', 'Q2: is pretraining worth it?', 'q2'),
-                q3=('Q3', 'Q3: labels that are wrong', 'q3'), mnist=("MNIST studies", "Studies on MNIST's images", 'study transfer'), tsne=('t-SNE', 't-SNE: what the networks see', 'tsne'))
-OPTIONAL = ('answers', 'mnist') # take hours, so a report without them is whole
-MAKERS = dict(data=data_section, q1=q1_section, answers=study_section, q2=q2_section, q3=q3_section, mnist=mnist_section, tsne=tsne_section)
+SECTIONS = dict(
+    data=('Data', 'Data', 'explore'),
+    q1=('Q1', 'Q1: reading digits and letters', 'q1'),
+    answers=('Q1 study', 'Q1 by cross-validation', 'study'),
+    q2=('Q2', 'Q2: is pretraining worth it?', 'q2'),
+    q3=('Q3', 'Q3: labels that are wrong', 'q3'),
+    mnist=('MNIST studies', "Studies on MNIST's images", 'study transfer'),
+    tsne=('t-SNE', 't-SNE: what the networks see', 'tsne'),
+)
+OPTIONAL = ('answers', 'mnist')  # take hours, so a report without them is whole
 
-def largest_peak(records)->float|None: # MiB
+# %% ../nbs/40_report.ipynb #3c69ab3b
+MAKERS = dict(
+    data=data_section,
+    q1=q1_section,
+    answers=study_section,
+    q2=q2_section,
+    q3=q3_section,
+    mnist=mnist_section,
+    tsne=tsne_section,
+)
+
+# %% ../nbs/40_report.ipynb #a9b9a86b
+def largest_peak(records) -> float | None:  # MiB
     "The largest peak memory that any record names"
     peaks = [(r.environment.get('hardware') or {}).get('peak_mib') for r in records]
-    return max((p for p in peaks if isinstance(p, (int,float))), default=None)
+    return max((p for p in peaks if isinstance(p, (int, float))), default=None)
 
-def about(records)->dict: # `kind`, `table`, `commands`, `versions`, `records`
+# %% ../nbs/40_report.ipynb #120ff191
+def about(records) -> dict:  # `kind`, `table`, `commands`, `versions`, `records`
     "What the page is made from"
     last = records[-1]
-    codes = sorted({'{} ({})'.format(*(str((r.environment.get('code') or {}).get(k)) for k in ('version','digest'))) for r in records})
+    codes = sorted(
+        {
+            '{} ({})'.format(*(str((r.environment.get('code') or {}).get(k)) for k in ('version', 'digest')))
+            for r in records
+        }
+    )
     hw, peak = last.environment.get('hardware') or {}, largest_peak(records)
-    rows = {'Data':last.kind, 'Profile':last.profile, 'Code':'; '.join(codes), 'Records':str(len(records)), 'Time of all experiments':duration(sum(map(spent, records))),
-            'Peak memory':f'{peak/1024:.2f} GiB' if peak else None, 'Machine':', '.join(f'{k} {v}' for k,v in hw.items() if v and k != 'peak_mib'), 'Last record':f'{last.created[:16].replace("T", " ")} UTC'}
-    t = as_table({k:v for k,v in rows.items() if v}).rename(columns=dict(value=' '))
+    rows = {
+        'Data': last.kind,
+        'Profile': last.profile,
+        'Code': '; '.join(codes),
+        'Records': str(len(records)),
+        'Time of all experiments': duration(sum(map(spent, records))),
+        'Peak memory': f'{peak / 1024:.2f} GiB' if peak else None,
+        'Machine': ', '.join(f'{k} {v}' for k, v in hw.items() if v and k != 'peak_mib'),
+        'Last record': f'{last.created[:16].replace("T", " ")} UTC',
+    }
+    t = as_table({k: v for k, v in rows.items() if v}).rename(columns=dict(value=' '))
     t.attrs['text'] = [' ']
-    versions = ', '.join(f'{k} {v}' for k,v in (last.environment.get('versions') or {}).items() if v)
-    return dict(kind=last.kind, table=t, commands=list(dict.fromkeys(r.command for r in records if r.command)), versions=versions or 'not recorded', records=record_table(records))
+    versions = ', '.join(f'{k} {v}' for k, v in (last.environment.get('versions') or {}).items() if v)
+    return dict(
+        kind=last.kind,
+        table=t,
+        commands=list(dict.fromkeys(r.command for r in records if r.command)),
+        versions=versions or 'not recorded',
+        records=record_table(records),
+    )
 
 # %% ../nbs/40_report.ipynb #def66b7b
 def cards(
-    found:dict # sections that have records, from `MAKERS`
-)->list: # dicts `title`, `value`, `note`
+    found: dict,  # sections that have records, from `MAKERS`
+) -> list:  # dicts `title`, `value`, `note`
     "The few numbers one looks for first"
     short = lambda s: s.split(' (')[0]
-    seeds = lambda f: f'{f["seeds"]} seed' + 's'*(f['seeds'] != 1)
+    seeds = lambda f: f'{f["seeds"]} seed' + 's' * (f['seeds'] != 1)
     res = []
-    if 'q1' in found: f = found['q1']['facts']; res.append(dict(title='Q1: unseen drawings read', value=short(f['accuracy']), note=f'{short(f["shape"])} shape-folded; {seeds(f)}'))
-    if 'q2' in found and found['q2']['facts']['b']: f = found['q2']['facts']; res.append(dict(title='Q2: test, pretrained', value=short(f['b']['accuracy']), note=f'{short(f["c"]["accuracy"]) if f["c"] else "–"} from a random start; {seeds(f)}'))
-    if 'q3' in found and (best := (f := found['q3']['facts'])['recipe'] or f['scl_nl']): res.append(dict(title='Q3: test, no clean label', value=short(best), note=f'{short(f["plain"] or "–")} plain, {short(f["argmin"] or "–")} argmin; {seeds(f)}'))
+    if 'q1' in found:
+        f = found['q1']['facts']
+        res.append(
+            dict(
+                title='Q1: unseen drawings read',
+                value=short(f['accuracy']),
+                note=f'{short(f["shape"])} shape-folded; {seeds(f)}',
+            )
+        )
+    if 'q2' in found and found['q2']['facts']['b']:
+        f = found['q2']['facts']
+        res.append(
+            dict(
+                title='Q2: test, pretrained',
+                value=short(f['b']['accuracy']),
+                note=f'{short(f["c"]["accuracy"]) if f["c"] else "–"} from a random start; {seeds(f)}',
+            )
+        )
+    if 'q3' in found and (best := (f := found['q3']['facts'])['recipe'] or f['scl_nl']):
+        res.append(
+            dict(
+                title='Q3: test, no clean label',
+                value=short(best),
+                note=f'{short(f["plain"] or "–")} plain, {short(f["argmin"] or "–")} argmin; {seeds(f)}',
+            )
+        )
     return res
 
+# %% ../nbs/40_report.ipynb #5501d8f9
 def write_report(
-    out:Path|str, # the output folder, with `records` and `figures`
-    kind:str='', # 'real' or 'embedded'; default: that of the newest record
-    profile:str='' # default: that of the newest record
-)->Path: # `out/index.html`
+    out: Path | str,  # the output folder, with `records` and `figures`
+    kind: str = '',  # 'real' or 'embedded'; default: that of the newest record
+    profile: str = '',  # default: that of the newest record
+) -> Path:  # `out/index.html`
     "Write the self-contained page, atomically; raises `InputError` when there are no records, or they do not hold what a record holds"
     records = choose_records(out, kind, profile)
-    try: return write_text(Path(out)/'index.html', _page(records, out))
+    try:
+        return write_text(Path(out) / 'index.html', _page(records, out))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, TemplateError) as e:
-        raise InputError(f'{out}: a record does not hold what the report reads ({type(e).__name__}: {e}); delete what was changed by hand, and run it again') from e
+        raise InputError(
+            f'{out}: a record does not hold what the report reads ({type(e).__name__}: {e}); delete what was changed by hand, and run it again'
+        ) from e
 
+# %% ../nbs/40_report.ipynb #3d20f816
 def _expected(question, found, kind):
     "Whether a section without records says how to make them: not beside a study, nor where the drawings are somebody's own, which answer one question only"
     return question not in OPTIONAL and not set(found) & set(OPTIONAL) and kind != 'own'
 
+# %% ../nbs/40_report.ipynb #62e1af6b
 def _options(last, out):
     "What a command needs so that its records land beside these"
-    return ''.join(f' --{k} {v}' for k,v in dict(data='embedded' if last.kind == 'embedded' else '', profile=last.profile, out='' if Path(out).name == 'reports' else os.path.relpath(out)).items() if v)
+    return ''.join(
+        f' --{k} {v}'
+        for k, v in dict(
+            data='embedded' if last.kind == 'embedded' else '',
+            profile=last.profile,
+            out='' if Path(out).name == 'reports' else os.path.relpath(out),
+        ).items()
+        if v
+    )
 
+# %% ../nbs/40_report.ipynb #32656985
 def _page(records, out):
     studied, rest = ([r for r in records if of_study(r) == s] for s in (True, False))
-    if studied: # what their rows started from, or were relabelled by, is theirs
+    if studied:  # what their rows started from, or were relabelled by, is theirs
         begun, whole = {r.config.get('start') for r in records}, set(Q2_NAMES) <= {r.name for r in rest}
         rest = [r for r in rest if r.id not in begun and (whole or r.question != 'q2')]
-    found = {q:make(records if q == 'mnist' else rest, out) for q,make in MAKERS.items() if (studied if q == 'mnist' else by_name(rest, q))}
-    sections = [dict(id=q, short=s, title=t, there=q in found, command=f'midas_task2 {c}{_options(records[-1], out)}') for q,(s,t,c) in SECTIONS.items() if q in found or _expected(q, found, records[-1].kind)]
+    found = {
+        q: make(records if q == 'mnist' else rest, out)
+        for q, make in MAKERS.items()
+        if (studied if q == 'mnist' else by_name(rest, q))
+    }
+    sections = [
+        dict(id=q, short=s, title=t, there=q in found, command=f'midas_task2 {c}{_options(records[-1], out)}')
+        for q, (s, t, c) in SECTIONS.items()
+        if q in found or _expected(q, found, records[-1].kind)
+    ]
     env = Environment(loader=DictLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     env.filters['number'] = number
     test_name = 'the MNIST test set' if records[-1].kind == 'real' else 'the test digits'

@@ -22,214 +22,330 @@ from .core import Record, plain_text
 from .embed import plot_map
 
 # %% ../nbs/39_report_figures.ipynb #5ce73c97
-COLOURS = dict(compact='#0072B2', pretrained='#0072B2', scratch='#D55E00', pretrain='#8c6d31', plain='#7f7f7f', argmin='#E69F00', scl_nl='#009E73', recipe='#56B4E9', oracle='#CC79A7')
+COLOURS = dict(
+    compact='#0072B2',
+    pretrained='#0072B2',
+    scratch='#D55E00',
+    pretrain='#8c6d31',
+    plain='#7f7f7f',
+    argmin='#E69F00',
+    scl_nl='#009E73',
+    recipe='#56B4E9',
+    oracle='#CC79A7',
+)
 PALETTE = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#4d4d4d')
-STYLE = {'axes.spines.top':False, 'axes.spines.right':False, 'axes.grid':True, 'grid.color':'#e6e6e6', 'axes.edgecolor':'#888888', 'axes.axisbelow':True,
-         'axes.titlesize':10, 'font.size':9, 'legend.frameon':False, 'svg.fonttype':'path', 'svg.hashsalt':'midas_task2'}
 
+# %% ../nbs/39_report_figures.ipynb #73fd3813
+STYLE = {
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.grid': True,
+    'grid.color': '#e6e6e6',
+    'axes.edgecolor': '#888888',
+    'axes.axisbelow': True,
+    'axes.titlesize': 10,
+    'font.size': 9,
+    'legend.frameon': False,
+    'svg.fonttype': 'path',
+    'svg.hashsalt': 'midas_task2',
+}
+
+# %% ../nbs/39_report_figures.ipynb #9f3fe4c9
 def look(
-    name:str # a record's name
-)->dict: # `color`, `linestyle` and `label` for a line
+    name: str,  # a record's name
+) -> dict:  # `color`, `linestyle` and `label` for a line
     "How a model is drawn, on every figure"
     method = name.removesuffix('-q1').removesuffix('-scratch')
     colour = COLOURS.get(method) or PALETTE[sum(method.encode()) % len(PALETTE)]
     return dict(color=colour, linestyle='--' if name.endswith('-q1') else '-', label=plain_text(name))
 
 # %% ../nbs/39_report_figures.ipynb #869394b3
-AXES = dict(epoch='epoch', seconds='seconds of training', images='training images seen (thousands)', accuracy='validation accuracy (%)',
-            estimate='accuracy without clean labels, 1 − 9h (%)', train_loss='loss', valid_loss='loss', loss='loss of the batch', grad_norm='norm of the gradient')
+AXES = dict(
+    epoch='epoch',
+    seconds='seconds of training',
+    images='training images seen (thousands)',
+    accuracy='validation accuracy (%)',
+    estimate='accuracy without clean labels, 1 − 9h (%)',
+    train_loss='loss',
+    valid_loss='loss',
+    loss='loss of the batch',
+    grad_norm='norm of the gradient',
+)
 SHARES = ('accuracy', 'estimate')
+
+# %% ../nbs/39_report_figures.ipynb #5f5df2fd
 LOSSES = dict(train_loss='training', valid_loss='validation')
 
-def draw_lines(records, rows, ax, x, y): # `rows` maps a record to a list of dicts that hold `x` and `y`
+# %% ../nbs/39_report_figures.ipynb #7783fefe
+def draw_lines(records, rows, ax, x, y):  # `rows` maps a record to a list of dicts that hold `x` and `y`
     "A line per record, one legend entry per name, axes with units"
     for r in records:
         here = [h for h in rows(r) if h.get(x) is not None and h.get(y) is not None]
-        if not here: continue
+        if not here:
+            continue
         style = look(r.name)
-        if y in LOSSES: style.update(label=f'{style["label"]}, {LOSSES[y]}', alpha=.45 if y == 'train_loss' else 1)
-        if style['label'] in ax.get_legend_handles_labels()[1]: style['label'] = None
-        ax.plot([h[x]/(1000 if x == 'images' else 1) for h in here], [h[y]*(100 if y in SHARES else 1) for h in here], lw=1.6 if len(records) < 5 else .9, marker='o' if len(here) < 4 else None, ms=4, **style)
+        if y in LOSSES:
+            style.update(label=f'{style["label"]}, {LOSSES[y]}', alpha=0.45 if y == 'train_loss' else 1)
+        if style['label'] in ax.get_legend_handles_labels()[1]:
+            style['label'] = None
+        ax.plot(
+            [h[x] / (1000 if x == 'images' else 1) for h in here],
+            [h[y] * (100 if y in SHARES else 1) for h in here],
+            lw=1.6 if len(records) < 5 else 0.9,
+            marker='o' if len(here) < 4 else None,
+            ms=4,
+            **style,
+        )
     ax.set(xlabel=AXES.get(x, x), ylabel=AXES.get(y, y))
-    if x == 'epoch': ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if x == 'epoch':
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     many = len(ax.get_legend_handles_labels()[1]) > 4
-    if ax.lines: ax.legend(fontsize=8, **(dict(loc='center left', bbox_to_anchor=(1,.5)) if many else {}))
+    if ax.lines:
+        ax.legend(fontsize=8, **(dict(loc='center left', bbox_to_anchor=(1, 0.5)) if many else {}))
     return ax
 
 # %% ../nbs/39_report_figures.ipynb #91803636
 def zoom(
-    ax # with accuracies in percent
-): # `ax`
+    ax,  # with accuracies in percent
+):  # `ax`
     "Start the axis a little below the lowest line's last two thirds; lines that stay under half of the best are left out"
-    tails = [np.asarray(l.get_ydata(), float)[len(l.get_ydata())//3:] for l in ax.lines]
+    tails = [np.asarray(l.get_ydata(), float)[len(l.get_ydata()) // 3 :] for l in ax.lines]
     top = max((t.max() for t in tails if len(t)), default=100)
-    low = min((t.min() for t in tails if len(t) and t.max() > top/2), default=0)
-    ax.set_ylim(max(0, low - .15*(top-low) - .1), min(100, top + .25*(top-low) + .1))
+    low = min((t.min() for t in tails if len(t) and t.max() > top / 2), default=0)
+    ax.set_ylim(max(0, low - 0.15 * (top - low) - 0.1), min(100, top + 0.25 * (top - low) + 0.1))
     return ax
 
+# %% ../nbs/39_report_figures.ipynb #1790c108
 def plot_history(
-    records, # any records with a history
-    ax, # where to draw
-    y:str='accuracy', # a column of the history
-    x:str='epoch' # or 'seconds'
-): # `ax`
+    records,  # any records with a history
+    ax,  # where to draw
+    y: str = 'accuracy',  # a column of the history
+    x: str = 'epoch',  # or 'seconds'
+):  # `ax`
     "A line per record, epoch by epoch"
     draw_lines(records, lambda r: r.history, ax, x, y)
     return zoom(ax) if y in SHARES else ax
 
 # %% ../nbs/39_report_figures.ipynb #05b52b91
 def plot_curve(
-    records, # with the table `curve`
-    ax, # where to draw
-    x:str='images', # or 'seconds', 'batch'
-    marks=(98, 99) # accuracies to mark, in percent
-): # `ax`
+    records,  # with the table `curve`
+    ax,  # where to draw
+    x: str = 'images',  # or 'seconds', 'batch'
+    marks=(98, 99),  # accuracies to mark, in percent
+):  # `ax`
     "Validation accuracy between epochs"
     zoom(draw_lines(records, lambda r: r.tables.get('curve', []), ax, x, 'accuracy'))
     low, high = ax.get_ylim()
-    if high > 99: ax.set_ylim(max(90, min(low, 97)), high)
+    if high > 99:
+        ax.set_ylim(max(90, min(low, 97)), high)
     for m in marks:
-        if ax.get_ylim()[0] < m < ax.get_ylim()[1]: ax.axhline(m, color='#555555', lw=.8, ls=':')
+        if ax.get_ylim()[0] < m < ax.get_ylim()[1]:
+            ax.axhline(m, color='#555555', lw=0.8, ls=':')
     return ax
 
 # %% ../nbs/39_report_figures.ipynb #d97c1d72
 def plot_lr_find(
-    record:Record, # with the table `lr_find`
-    ax # where to draw
-): # `ax`
+    record: Record,  # with the table `lr_find`
+    ax,  # where to draw
+):  # `ax`
     "Loss while the learning rate grows, and the rate that was suggested"
     f = record.tables['lr_find']
     ax.semilogx(f['lrs'], f['losses'], color=look(record.name)['color'], lw=1.6)
     finite = np.array([l for l in f['losses'] if l is not None and np.isfinite(l)])
-    if len(finite): ax.set_ylim(finite.min()-.1, finite[0]+.5*(finite[0]-finite.min())+.1)
-    if f.get('valley'): ax.axvline(f['valley'], color='#D55E00', ls='--', lw=1, label=f'suggested: {f["valley"]:.2g}'); ax.legend(fontsize=8)
+    if len(finite):
+        ax.set_ylim(finite.min() - 0.1, finite[0] + 0.5 * (finite[0] - finite.min()) + 0.1)
+    if f.get('valley'):
+        ax.axvline(f['valley'], color='#D55E00', ls='--', lw=1, label=f'suggested: {f["valley"]:.2g}')
+        ax.legend(fontsize=8)
     ax.set(xlabel='learning rate', ylabel='training loss')
     return ax
 
 # %% ../nbs/39_report_figures.ipynb #3f62fb88
 def plot_confusion(
-    record:Record, # with the tables `confusion_matrix` and `vocab`
-    ax # where to draw
-): # `ax`
+    record: Record,  # with the tables `confusion_matrix` and `vocab`
+    ax,  # where to draw
+):  # `ax`
     "How often each character (row) was read as each (column)"
     cm, vocab = np.array(record.tables['confusion_matrix']), record.tables['vocab']
     eye = np.eye(len(cm), dtype=bool)
-    for part, cmap in ((eye,'Blues'), (~eye,'Reds')):
-        im = ax.imshow(np.ma.masked_where(~part | (cm == 0), cm), cmap=cmap, norm=PowerNorm(.5, 0, max(cm[part].max(initial=1), 3)))
-    if len(cm) <= 12: write_counts(cm, ax)
-    else: ax.figure.colorbar(im, ax=ax, shrink=.5, pad=.01, label='mistakes (drawings)', ticks=MaxNLocator(integer=True))
+    for part, cmap in ((eye, 'Blues'), (~eye, 'Reds')):
+        im = ax.imshow(
+            np.ma.masked_where(~part | (cm == 0), cm),
+            cmap=cmap,
+            norm=PowerNorm(0.5, 0, max(cm[part].max(initial=1), 3)),
+        )
+    if len(cm) <= 12:
+        write_counts(cm, ax)
+    else:
+        ax.figure.colorbar(
+            im, ax=ax, shrink=0.5, pad=0.01, label='mistakes (drawings)', ticks=MaxNLocator(integer=True)
+        )
     return class_ticks(ax, vocab, 'read as', 'drawn')
 
+# %% ../nbs/39_report_figures.ipynb #45eb47e1
 def class_ticks(ax, vocab, xlabel, ylabel):
     "A small label per class on both axes, a faint grid between cells"
     n, names = len(vocab), [plain_text(v) if v != '_' else '_' for v in vocab]
-    ax.set(xlabel=xlabel, ylabel=ylabel); ax.grid(False)
-    ax.set_xticks(range(n), names, fontsize=7 if n > 12 else 9); ax.set_yticks(range(n), names, fontsize=7 if n > 12 else 9)
-    ax.set_xticks(np.arange(n+1)-.5, minor=True); ax.set_yticks(np.arange(n+1)-.5, minor=True)
-    ax.grid(which='minor', color='#eeeeee', lw=.5); ax.tick_params(length=0, which='both')
-    if n > 12: ax.tick_params(labelright=True, labeltop=True)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.grid(False)
+    ax.set_xticks(range(n), names, fontsize=7 if n > 12 else 9)
+    ax.set_yticks(range(n), names, fontsize=7 if n > 12 else 9)
+    ax.set_xticks(np.arange(n + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(n + 1) - 0.5, minor=True)
+    ax.grid(which='minor', color='#eeeeee', lw=0.5)
+    ax.tick_params(length=0, which='both')
+    if n > 12:
+        ax.tick_params(labelright=True, labeltop=True)
     return ax
 
+# %% ../nbs/39_report_figures.ipynb #dc1919f6
 def write_counts(m, ax):
     "Each count of a small matrix into its cell, white on dark"
     tops = m[~np.eye(len(m), dtype=bool)].max(initial=3), m.diagonal().max(initial=3)
-    for i, j in zip(*np.nonzero(m)): ax.text(j, i, int(m[i,j]), ha='center', va='center', fontsize=7, color='white' if m[i,j] > .4*tops[int(i == j)] else '#222222')
+    for i, j in zip(*np.nonzero(m)):
+        ax.text(
+            j,
+            i,
+            int(m[i, j]),
+            ha='center',
+            va='center',
+            fontsize=7,
+            color='white' if m[i, j] > 0.4 * tops[int(i == j)] else '#222222',
+        )
 
 # %% ../nbs/39_report_figures.ipynb #60568387
 def plot_given_true(
-    record:Record, # with the table `given_true`
-    ax # where to draw
-): # `ax`
+    record: Record,  # with the table `given_true`
+    ax,  # where to draw
+):  # `ax`
     "Counts: rows are what the digit is, columns the folder it lies in"
     m = np.array(record.tables['given_true'])
-    ax.imshow(m, cmap='Greens', vmin=0, vmax=1.6*max(m.max(), 1))
-    for i, j in np.ndindex(m.shape): ax.text(j, i, int(m[i,j]), ha='center', va='center', fontsize=7, fontweight='bold' if i == j else None, color='#b00020' if i == j else '#222222')
+    ax.imshow(m, cmap='Greens', vmin=0, vmax=1.6 * max(m.max(), 1))
+    for i, j in np.ndindex(m.shape):
+        ax.text(
+            j,
+            i,
+            int(m[i, j]),
+            ha='center',
+            va='center',
+            fontsize=7,
+            fontweight='bold' if i == j else None,
+            color='#b00020' if i == j else '#222222',
+        )
     return class_ticks(ax, record.tables.get('vocab', range(len(m))), 'folder (given label)', 'digit (true label)')
 
+# %% ../nbs/39_report_figures.ipynb #5dd0f145
 def plot_folders(
-    record:Record, # with the tables `given_true` and `folder_counts`
-    ax # where to draw
-): # `ax`
+    record: Record,  # with the tables `given_true` and `folder_counts`
+    ax,  # where to draw
+):  # `ax`
     "Pictures per folder, coloured by what they show"
     m, counts = np.array(record.tables['given_true']), record.tables['folder_counts']
     names, base = [str(v) for v in record.tables.get('vocab', range(len(m)))], np.zeros(m.shape[1])
     for k, row in enumerate(m):
-        ax.bar(names, row, bottom=base, width=.8, color=class_colours(len(m))[k], label=names[k]); base = base + row
-    for k, n in enumerate(counts): ax.text(k, base[k], int(n), ha='center', va='bottom', fontsize=7)
-    ax.set(xlabel='folder (given label)', ylabel='pictures'); ax.grid(False, axis='x')
-    ax.legend(title='shows a', fontsize=7, title_fontsize=7, loc='center left', bbox_to_anchor=(1,.5), reverse=True, handlelength=1, labelspacing=.3)
+        ax.bar(names, row, bottom=base, width=0.8, color=class_colours(len(m))[k], label=names[k])
+        base = base + row
+    for k, n in enumerate(counts):
+        ax.text(k, base[k], int(n), ha='center', va='bottom', fontsize=7)
+    ax.set(xlabel='folder (given label)', ylabel='pictures')
+    ax.grid(False, axis='x')
+    ax.legend(
+        title='shows a',
+        fontsize=7,
+        title_fontsize=7,
+        loc='center left',
+        bbox_to_anchor=(1, 0.5),
+        reverse=True,
+        handlelength=1,
+        labelspacing=0.3,
+    )
     return ax
 
 # %% ../nbs/39_report_figures.ipynb #df57ac3f
 def class_colours(
-    n:int # how many classes
-)->list: # RGBA
+    n: int,  # how many classes
+) -> list:  # RGBA
     "Ten distinct colours for up to ten classes, a wheel of hues beyond"
-    return [colormaps['tab10'](i) for i in range(n)] if n <= 10 else [colormaps['hsv'](i/n*.97) for i in range(n)]
+    return [colormaps['tab10'](i) for i in range(n)] if n <= 10 else [colormaps['hsv'](i / n * 0.97) for i in range(n)]
 
 # %% ../nbs/39_report_figures.ipynb #89627b20
 def plot_tsne(
-    record:Record, # with the tables `xy`, `labels`, `vocab`
-    ax # where to draw
-): # `ax`
+    record: Record,  # with the tables `xy`, `labels`, `vocab`
+    ax,  # where to draw
+):  # `ax`
     "The map of one t-SNE, each point the character itself"
     t = record.tables
     plot_map(t['xy'], t['labels'], t['vocab'], ax, size=6)
-    ax.set_title(plain_text(record.name)); ax.grid(False); ax.spines[:].set_visible(False)
+    ax.set_title(plain_text(record.name))
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
     return ax
 
 # %% ../nbs/39_report_figures.ipynb #14979ed2
-def data_uri(data:bytes, mime:str)->str:
+def data_uri(data: bytes, mime: str) -> str:
     "`data` for the `src` of an image"
     return f'data:{mime};base64,{base64.b64encode(data).decode()}'
 
-def inline(fig, kind:str)->str: # 'svg' or 'png'
+# %% ../nbs/39_report_figures.ipynb #f80dce9e
+def inline(fig, kind: str) -> str:  # 'svg' or 'png'
     "A figure as a data URI"
     buf = io.BytesIO()
     if kind == 'svg':
         fig.savefig(buf, format='svg', metadata=dict(Date=None))
         return data_uri(buf.getvalue(), 'image/svg+xml')
-    fig.savefig(buf, format='png', dpi=130); buf.seek(0)
+    fig.savefig(buf, format='png', dpi=130)
+    buf.seek(0)
     small = io.BytesIO()
     Image.open(buf).convert('RGB').quantize(256, Image.Quantize.MAXCOVERAGE).save(small, 'PNG', optimize=True)
     return data_uri(small.getvalue(), 'image/png')
 
+# %% ../nbs/39_report_figures.ipynb #0b9e0b7c
 def picture(
-    plots, # functions of an `ax`: a panel each, side by side where there is room
-    caption:str,
-    size=(4.8,3.2), # inches of one panel
-    kind:str='svg' # or 'png'
-)->dict: # `srcs`, `caption`
+    plots,  # functions of an `ax`: a panel each, side by side where there is room
+    caption: str,
+    size=(4.8, 3.2),  # inches of one panel
+    kind: str = 'svg',  # or 'png'
+) -> dict:  # `srcs`, `caption`
     "One figure of the page"
+
     def panel(plot):
         fig = Figure(figsize=size, layout='constrained')
         plot(fig.subplots())
         return inline(fig, kind)
-    with rc_context(STYLE): return dict(srcs=[panel(p) for p in plots], caption=caption)
+
+    with rc_context(STYLE):
+        return dict(srcs=[panel(p) for p in plots], caption=caption)
 
 # %% ../nbs/39_report_figures.ipynb #4e447267
 def saved_picture(
-    path:Path, # an image file
-    title:str,
-    limit:int=250_000 # bytes; what is larger is stored as JPEG, 1400 pixels at most
-)->dict: # `srcs` and `caption`, or `note`
+    path: Path,  # an image file
+    title: str,
+    limit: int = 250_000,  # bytes; what is larger is stored as JPEG, 1400 pixels at most
+) -> dict:  # `srcs` and `caption`, or `note`
     "A saved picture for the page"
     try:
-        if Path(path).exists() and not Path(path).is_file(): raise OSError('no ordinary file')
+        if Path(path).exists() and not Path(path).is_file():
+            raise OSError('no ordinary file')
         data = Path(path).read_bytes()
-        img = Image.open(io.BytesIO(data), formats=('PNG','JPEG')); img.load() # no PostScript, which is a program
-    except Exception as e: # a decoder of foreign content may raise anything
+        img = Image.open(io.BytesIO(data), formats=('PNG', 'JPEG'))
+        img.load()  # no PostScript, which is a program
+    except Exception as e:  # a decoder of foreign content may raise anything
         why = 'is missing' if isinstance(e, FileNotFoundError) else 'cannot be read'
-        return dict(note=f'{title}: the picture {Path(path).name} {why}; run the experiment again with --fresh to draw it')
-    if len(data) <= limit and img.format in ('PNG', 'JPEG'): return dict(srcs=[data_uri(data, f'image/{img.format.lower()}')], caption=title)
+        return dict(
+            note=f'{title}: the picture {Path(path).name} {why}; run the experiment again with --fresh to draw it'
+        )
+    if len(data) <= limit and img.format in ('PNG', 'JPEG'):
+        return dict(srcs=[data_uri(data, f'image/{img.format.lower()}')], caption=title)
     buf, img = io.BytesIO(), img.convert('RGB')
-    img.thumbnail((1400, 1400)); img.save(buf, 'JPEG', quality=82)
+    img.thumbnail((1400, 1400))
+    img.save(buf, 'JPEG', quality=82)
     return dict(srcs=[data_uri(buf.getvalue(), 'image/jpeg')], caption=title)
 
+# %% ../nbs/39_report_figures.ipynb #98d477c9
 def saved_pictures(
-    records, # any records
-    out:Path|str # the output folder
-)->list: # dicts from `saved_picture`, each file once
+    records,  # any records
+    out: Path | str,  # the output folder
+) -> list:  # dicts from `saved_picture`, each file once
     "The pictures these records name"
-    files = {Path(str(f)).name:title for r in records for title,f in r.figures.items()}
-    return [saved_picture(Path(out)/'figures'/f, title) for f,title in files.items()]
+    files = {Path(str(f)).name: title for r in records for title, f in r.figures.items()}
+    return [saved_picture(Path(out) / 'figures' / f, title) for f, title in files.items()]

@@ -16,107 +16,171 @@ from .compare import by_name, duration, millions, number, spread
 from .core import Record
 
 # %% ../nbs/38_report_tables.ipynb #6f7e967b
-def last_row(records, key): # the last epoch's `key` of the first record, or None
+def last_row(records, key):  # the last epoch's `key` of the first record, or None
     "What the history ends with"
     return records[0].history[-1].get(key) if records and records[0].history else None
 
+# %% ../nbs/38_report_tables.ipynb #3694e047
 def q1_table(
-    records # any records; those of Q1 count
-)->pd.DataFrame: # a row per network
+    records,  # any records; those of Q1 count
+) -> pd.DataFrame:  # a row per network
     "The 62-class networks: size, cost and accuracies on drawings they have not seen"
-    rows = [dict(network=name, seeds=len(g), parameters=millions(g[0].metrics.get('params')), **{'multiply-adds':millions(g[0].metrics.get('macs'))},
-                 epochs=number(last_row(g, 'epoch')), accuracy=spread(g, 'accuracy'), **{
-                 'case-folded':spread(g, 'accuracy_case_folded'), 'shape-folded':spread(g, 'accuracy_shape_folded'),
-                 'calibration error':spread(g, 'calibration_error'), 'training':duration(last_row(g, 'seconds') or 0)})
-            for name,g in by_name(records, 'q1').items()]
+    rows = [
+        dict(
+            network=name,
+            seeds=len(g),
+            parameters=millions(g[0].metrics.get('params')),
+            **{'multiply-adds': millions(g[0].metrics.get('macs'))},
+            epochs=number(last_row(g, 'epoch')),
+            accuracy=spread(g, 'accuracy'),
+            **{
+                'case-folded': spread(g, 'accuracy_case_folded'),
+                'shape-folded': spread(g, 'accuracy_shape_folded'),
+                'calibration error': spread(g, 'calibration_error'),
+                'training': duration(last_row(g, 'seconds') or 0),
+            },
+        )
+        for name, g in by_name(records, 'q1').items()
+    ]
     return pd.DataFrame(rows).set_index('network') if rows else pd.DataFrame()
 
 # %% ../nbs/38_report_tables.ipynb #7a29490a
 def confused_table(
-    record:Record # with `most_confused`
-)->pd.DataFrame: # true, read as, n, out of
+    record: Record,  # with `most_confused`
+) -> pd.DataFrame:  # true, read as, n, out of
     "The most frequent mistakes, and how many drawings of that character there were"
     cm, vocab = np.array(record.tables['confusion_matrix']), list(record.tables['vocab'])
-    rows = [{'drawn':m['true'], 'read as':m['read_as'], 'times':m['n'], 'out of':int(cm[vocab.index(m['true'])].sum())} for m in record.tables['most_confused']]
-    return pd.DataFrame(rows, columns=['drawn','read as','times','out of']).set_index('drawn')
+    rows = [
+        {'drawn': m['true'], 'read as': m['read_as'], 'times': m['n'], 'out of': int(cm[vocab.index(m['true'])].sum())}
+        for m in record.tables['most_confused']
+    ]
+    return pd.DataFrame(rows, columns=['drawn', 'read as', 'times', 'out of']).set_index('drawn')
 
 # %% ../nbs/38_report_tables.ipynb #343ec14c
-Q3_METHODS = dict(plain='cross entropy on the given labels, most likely class', argmin='the same network, least likely class',
-                  scl_nl='complementary loss −log(1 − p[given])', recipe='self-training: two networks, one after the other, learn from the labels and from what they make of them', oracle='relabelled by a network trained on clean labels')
+Q3_METHODS = dict(
+    plain='cross entropy on the given labels, most likely class',
+    argmin='the same network, least likely class',
+    scl_nl='complementary loss −log(1 − p[given])',
+    recipe='self-training: two networks, one after the other, learn from the labels and from what they make of them',
+    oracle='relabelled by a network trained on clean labels',
+)
 START_TITLES = dict(scratch='random', q1='Q1')
 
+# %% ../nbs/38_report_tables.ipynb #92d427c4
 def q3_table(
-    records # any records; those of Q3 count
-)->pd.DataFrame: # a row per method and start
+    records,  # any records; those of Q3 count
+) -> pd.DataFrame:  # a row per method and start
     "Learning from labels that are wrong"
     g, rows = by_name(records, 'q3'), []
-    for method, start in ((m,s) for m in Q3_METHODS for s in START_TITLES):
+    for method, start in ((m, s) for m in Q3_METHODS for s in START_TITLES):
         rs = g.get(f'{method}-{start}')
-        if rs: rows.append({'method':method, 'what it does':Q3_METHODS[method], 'start':START_TITLES[start], 'seeds':len(rs), 'test accuracy':spread(rs, 'accuracy'),
-                            'estimate without clean labels':spread(rs, 'estimate'), 'training labels recovered':spread(rs, 'recovered'), 'training':spread(rs, 'train_seconds', 1, ' s', 0),
-                            'clean labels':'uses clean labels' if rs[0].metrics.get('uses_clean_labels') else 'none'})
-    if not rows: return pd.DataFrame()
+        if rs:
+            rows.append(
+                {
+                    'method': method,
+                    'what it does': Q3_METHODS[method],
+                    'start': START_TITLES[start],
+                    'seeds': len(rs),
+                    'test accuracy': spread(rs, 'accuracy'),
+                    'estimate without clean labels': spread(rs, 'estimate'),
+                    'training labels recovered': spread(rs, 'recovered'),
+                    'training': spread(rs, 'train_seconds', 1, ' s', 0),
+                    'clean labels': 'uses clean labels' if rs[0].metrics.get('uses_clean_labels') else 'none',
+                }
+            )
+    if not rows:
+        return pd.DataFrame()
     t = pd.DataFrame(rows).set_index('method')
     t.attrs['text'] = ['what it does', 'start', 'clean labels']
     return t
 
 # %% ../nbs/38_report_tables.ipynb #aeade42a
 def tsne_table(
-    records # any records; those of t-SNE count
-)->pd.DataFrame: # a row per map
+    records,  # any records; those of t-SNE count
+) -> pd.DataFrame:  # a row per map
     "How often neighbours are of one class: on the map, among the features it was made from, among raw pixels"
-    percent = lambda m, k: '–' if m.get(k) is None else f'{100*m[k]:.1f} %'
-    rows = [{'map':n, 'points':len(g[0].tables.get('labels', [])), 'neighbours asked':g[0].metrics.get('k'), **{title:percent(g[0].metrics, k) for title,k in KNN.items()}}
-            for n,g in by_name(records, 'tsne').items()]
+    percent = lambda m, k: '–' if m.get(k) is None else f'{100 * m[k]:.1f} %'
+    rows = [
+        {
+            'map': n,
+            'points': len(g[0].tables.get('labels', [])),
+            'neighbours asked': g[0].metrics.get('k'),
+            **{title: percent(g[0].metrics, k) for title, k in KNN.items()},
+        }
+        for n, g in by_name(records, 'tsne').items()
+    ]
     return pd.DataFrame(rows).set_index('map') if rows else pd.DataFrame()
 
-KNN = {'same class, on the map':'knn_map', 'in feature space':'knn_features', 'in pixel space':'knn_pixels'}
+# %% ../nbs/38_report_tables.ipynb #51837ccc
+KNN = {'same class, on the map': 'knn_map', 'in feature space': 'knn_features', 'in pixel space': 'knn_pixels'}
 
 # %% ../nbs/38_report_tables.ipynb #5c850201
 def as_table(
-    o # a list of dicts, or a dict of plain values
-)->pd.DataFrame|None: # None when it is not a table
+    o,  # a list of dicts, or a dict of plain values
+) -> pd.DataFrame | None:  # None when it is not a table
     "A record's table as pandas"
     if isinstance(o, list) and o and all(isinstance(r, dict) for r in o):
         t = pd.DataFrame(o)
         return t.set_index(t.columns[0])
-    if isinstance(o, dict) and o and not any(isinstance(v, (list,dict)) for v in o.values()):
+    if isinstance(o, dict) and o and not any(isinstance(v, (list, dict)) for v in o.values()):
         return pd.DataFrame(dict(value=list(o.values())), index=pd.Index(list(o), name=''), dtype=object)
     return None
 
-TITLES = dict(class_counts='Images per class', size_table='Height of look-alikes (pixels of the page)', ink_per_class='Median size and place of the ink, per class',
-              writers='What each writer drew', lacks_histogram='How many writers lack how many classes')
+# %% ../nbs/38_report_tables.ipynb #08bf1aa3
+TITLES = dict(
+    class_counts='Images per class',
+    size_table='Height of look-alikes (pixels of the page)',
+    ink_per_class='Median size and place of the ink, per class',
+    writers='What each writer drew',
+    lacks_histogram='How many writers lack how many classes',
+)
 
+# %% ../nbs/38_report_tables.ipynb #8a140b59
 def data_tables(
-    record:Record # of question 'data'
-)->dict: # title -> DataFrame
+    record: Record,  # of question 'data'
+) -> dict:  # title -> DataFrame
     "What a data record says, as tables"
-    found = {'In numbers':as_table({k:v for k,v in record.metrics.items() if not isinstance(v, (list,dict))}), **{k:as_table(v) for k,v in record.tables.items()}}
-    return {TITLES.get(k, plain(k)):t.apply(even_digits).rename(columns=plain, index=plain).rename_axis(plain(t.index.name or '')) for k,t in found.items() if t is not None}
+    found = {
+        'In numbers': as_table({k: v for k, v in record.metrics.items() if not isinstance(v, (list, dict))}),
+        **{k: as_table(v) for k, v in record.tables.items()},
+    }
+    return {
+        TITLES.get(k, plain(k)): t.apply(even_digits)
+        .rename(columns=plain, index=plain)
+        .rename_axis(plain(t.index.name or ''))
+        for k, t in found.items()
+        if t is not None
+    }
 
-def even_digits(col): # a column, as text where it holds fractions
+# %% ../nbs/38_report_tables.ipynb #7ec358b4
+def even_digits(col):  # a column, as text where it holds fractions
     "One number of digits after the point for a whole column"
     v = [x for x in col if isinstance(x, float) and math.isfinite(x)]
-    if len(v) < 2 or len(v) < sum(not isinstance(x, float) for x in col): return col
+    if len(v) < 2 or len(v) < sum(not isinstance(x, float) for x in col):
+        return col
     digits = 1 if max(map(abs, v)) >= 20 else 2
-    return col.map(lambda x: f'{x:.{digits}f}' if isinstance(x, (int,float)) and math.isfinite(x) else number(x))
+    return col.map(lambda x: f'{x:.{digits}f}' if isinstance(x, (int, float)) and math.isfinite(x) else number(x))
 
-def plain(k): # names of Python as words
+
+def plain(k):  # names of Python as words
     "Spaces for underscores, in names longer than one character"
     return k.replace('_', ' ') if isinstance(k, str) and len(k) > 1 else k
 
 # %% ../nbs/38_report_tables.ipynb #f4a3e890
-def spent(
-    r:Record
-)->float: # seconds
+def spent(r: Record) -> float:  # seconds
     "What an experiment took, also when another process trained its folds or its first part"
     return max(r.seconds, r.metrics.get('folds_seconds') or 0, r.metrics.get('train_seconds') or 0)
 
+# %% ../nbs/38_report_tables.ipynb #506dfb63
 def record_table(
-    records # any records
-)->pd.DataFrame: # a row per record
+    records,  # any records
+) -> pd.DataFrame:  # a row per record
     "Where each number came from"
-    digest = lambda r: '; '.join(f'{role}: {d.get("name","")} {str(d.get("digest",""))[:10]}' for role,d in r.data.items() if isinstance(d, dict))
+    digest = lambda r: '; '.join(
+        f'{role}: {d.get("name", "")} {str(d.get("digest", ""))[:10]}'
+        for role, d in r.data.items()
+        if isinstance(d, dict)
+    )
     t = pd.DataFrame([dict(record=r.filename, seed=r.seed, seconds=f'{spent(r):.1f}', data=digest(r)) for r in records])
     t.attrs['text'] = ['data']
     return t.set_index('record')

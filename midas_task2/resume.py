@@ -21,88 +21,123 @@ from torch import Tensor, nn
 from .core import InputError, atomic_path, code_version, digest_arrays, digest_json, say
 
 # %% ../nbs/15_resume.ipynb #0679d00a
-_DTYPES = {str(t)[6:]:t for t in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.bool)}
+_DTYPES = {
+    str(t)[6:]: t
+    for t in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.bool)
+}
 
+# %% ../nbs/15_resume.ipynb #c7e6c470
 def pack(
-    o, # None, numbers, strings, tensors, arrays, and lists, tuples and dictionaries of them
-    tensors:dict # tensors of one dimension and more are put in here
-): # what `json.dumps` takes; `unpack` gives `o` back
+    o,  # None, numbers, strings, tensors, arrays, and lists, tuples and dictionaries of them
+    tensors: dict,  # tensors of one dimension and more are put in here
+):  # what `json.dumps` takes; `unpack` gives `o` back
     "Take the tensors out of `o`, and tag what JSON does not know"
-    if isinstance(o, np.ndarray): o = torch.from_numpy(o)
+    if isinstance(o, np.ndarray):
+        o = torch.from_numpy(o)
     if isinstance(o, Tensor):
-        if not o.ndim: return dict(scalar=o.item(), dtype=str(o.dtype)[6:])
+        if not o.ndim:
+            return dict(scalar=o.item(), dtype=str(o.dtype)[6:])
         tensors[key := f'{len(tensors)}'] = o.detach().cpu().contiguous()
         return dict(tensor=key)
-    if isinstance(o, dict): return dict(dict=[[pack(k, tensors), pack(v, tensors)] for k,v in o.items()])
-    if isinstance(o, tuple): return dict(tuple=[pack(v, tensors) for v in o])
-    if o is None or isinstance(o, (bool, int, float, str)): return o
-    if isinstance(o, (list, L)): return [pack(v, tensors) for v in o]
+    if isinstance(o, dict):
+        return dict(dict=[[pack(k, tensors), pack(v, tensors)] for k, v in o.items()])
+    if isinstance(o, tuple):
+        return dict(tuple=[pack(v, tensors) for v in o])
+    if o is None or isinstance(o, (bool, int, float, str)):
+        return o
+    if isinstance(o, (list, L)):
+        return [pack(v, tensors) for v in o]
     raise TypeError(f'a {type(o).__name__} cannot be kept in a state')
 
+# %% ../nbs/15_resume.ipynb #acefa5ba
 def unpack(
-    o, # from `pack`
-    tensors:dict # from `pack`
+    o,  # from `pack`
+    tensors: dict,  # from `pack`
 ):
     "What was given to `pack`; a list for fastcore's `L`, a tensor for an array"
-    if isinstance(o, list): return [unpack(v, tensors) for v in o]
-    if not isinstance(o, dict): return o
-    if 'tensor' in o: return tensors[o['tensor']]
-    if 'scalar' in o: return torch.tensor(o['scalar'], dtype=_DTYPES[o['dtype']])
-    if 'tuple' in o: return tuple(unpack(v, tensors) for v in o['tuple'])
-    return {unpack(k, tensors):unpack(v, tensors) for k,v in o['dict']}
+    if isinstance(o, list):
+        return [unpack(v, tensors) for v in o]
+    if not isinstance(o, dict):
+        return o
+    if 'tensor' in o:
+        return tensors[o['tensor']]
+    if 'scalar' in o:
+        return torch.tensor(o['scalar'], dtype=_DTYPES[o['dtype']])
+    if 'tuple' in o:
+        return tuple(unpack(v, tensors) for v in o['tuple'])
+    return {unpack(k, tensors): unpack(v, tensors) for k, v in o['dict']}
 
 # %% ../nbs/15_resume.ipynb #1e7a37df
 def _digest(text, tensors):
     h = hashlib.sha256(text.encode())
-    for k in sorted(tensors): h.update(tensors[k].reshape(-1).view(torch.uint8).numpy())
+    for k in sorted(tensors):
+        h.update(tensors[k].reshape(-1).view(torch.uint8).numpy())
     return h.hexdigest()
 
+# %% ../nbs/15_resume.ipynb #68950fd2
 def save_state(
-    folder:Path|str, # made when missing
-    state:dict, # anything `pack` takes
-    serial:int # counts the states of a run; the higher one is the newer
+    folder: Path | str,  # made when missing
+    state: dict,  # anything `pack` takes
+    serial: int,  # counts the states of a run; the higher one is the newer
 ):
     "Write `state` over the older of the folder's two files"
     tensors = {}
     text = json.dumps(pack(state, tensors))
     meta = dict(state=text, serial=str(serial), digest=_digest(text, tensors))
-    with atomic_path(Path(folder)/f'state-{serial%2}.safetensors') as p: save_file(tensors, p, metadata=meta)
+    with atomic_path(Path(folder) / f'state-{serial % 2}.safetensors') as p:
+        save_file(tensors, p, metadata=meta)
 
-def load_state(
-    folder:Path|str
-)->tuple: # state, serial; (None, 0) when there is none
+# %% ../nbs/15_resume.ipynb #53ab72a4
+def load_state(folder: Path | str) -> tuple:  # state, serial; (None, 0) when there is none
     "The newest sound state in `folder`; says which are damaged"
     found = [_read_state(p) for p in sorted(Path(folder).glob('state-?.safetensors'))]
     return max((f for f in found if f), key=lambda f: f[1], default=(None, 0))
 
+# %% ../nbs/15_resume.ipynb #289b01e9
 def _read_state(path):
     try:
-        with safe_open(path, 'pt') as f: meta, tensors = f.metadata(), {k:f.get_tensor(k) for k in f.keys()}
-        if meta['digest'] != _digest(meta['state'], tensors): raise ValueError('its digest is another')
+        with safe_open(path, 'pt') as f:
+            meta, tensors = f.metadata(), {k: f.get_tensor(k) for k in f.keys()}
+        if meta['digest'] != _digest(meta['state'], tensors):
+            raise ValueError('its digest is another')
         return unpack(json.loads(meta['state']), tensors), int(meta['serial'])
-    except (OSError, SafetensorError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e: say(f'{path}: damaged ({type(e).__name__}), not used')
+    except (
+        OSError,
+        SafetensorError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as e:
+        say(f'{path}: damaged ({type(e).__name__}), not used')
 
 # %% ../nbs/15_resume.ipynb #591c2da1
-def rng_state()->dict:
+def rng_state() -> dict:
     "The state of every generator that training draws from"
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else []
     return dict(python=random.getstate(), numpy=np.random.get_state(), torch=torch.get_rng_state(), cuda=cuda)
 
+# %% ../nbs/15_resume.ipynb #22384a8c
 def set_rng_state(
-    state:dict # from `rng_state`
+    state: dict,  # from `rng_state`
 ):
     "Put every generator back"
     random.setstate(state['python'])
     name, keys, *rest = state['numpy']
     np.random.set_state((name, np.asarray(keys), *rest))
     torch.set_rng_state(state['torch'])
-    if state['cuda']: torch.cuda.set_rng_state_all(state['cuda'])
+    if state['cuda']:
+        torch.cuda.set_rng_state_all(state['cuda'])
 
 # %% ../nbs/15_resume.ipynb #4e04f506
 def _state_attrs(cb):
     "What of a callback is worth keeping; a progress bar is only looked at"
-    if cb.name == 'progress': return ()
+    if cb.name == 'progress':
+        return ()
     return ('hps',) if cb.name == 'param_scheduler' else getattr(type(cb), '_stateattrs', ())
+
 
 def _opt_state(opt):
     "Per parameter, the optimizer's tensors; for fastai's optimizers and for PyTorch's inside an `OptimWrapper`"
@@ -112,47 +147,86 @@ def _opt_state(opt):
 def _settings(o):
     "The plain values an object holds, by name, and those of the modules in it"
     plain = lambda v: isinstance(v, (bool, int, float, str, tuple, list, dict, Tensor, type(None)))
-    return {k:_settings(v) if isinstance(v, nn.Module) else re.sub('0x[0-9a-f]+', '', str(v)) for k,v in sorted(vars(o).items())
-            if not k.startswith('_') and (plain(v) or isinstance(v, nn.Module))} | dict(is_a=type(o).__name__)
+    return {
+        k: _settings(v) if isinstance(v, nn.Module) else re.sub('0x[0-9a-f]+', '', str(v))
+        for k, v in sorted(vars(o).items())
+        if not k.startswith('_') and (plain(v) or isinstance(v, nn.Module))
+    } | dict(is_a=type(o).__name__)
 
+# %% ../nbs/15_resume.ipynb #af5e20c3
 def fingerprint(
-    learn # as a fit begins
-)->str: # a digest
+    learn,  # as a fit begins
+) -> str:  # a digest
     "What must be the same for a state to be of use"
-    shapes = [(k, list(v.shape)) for k,v in learn.model.state_dict().items()]
+    shapes = [(k, list(v.shape)) for k, v in learn.model.state_dict().items()]
     scheds = next((cb.scheds for cb in learn.cbs if cb.name == 'param_scheduler'), {})
-    rates = {k:[np.asarray(f(p)).tolist() for p in (0., .2, .5, 1.)] for k,f in scheds.items()}
-    data = [a for d in (learn.dls.train.dataset, learn.dls.valid.dataset) for a in (getattr(d, 'x', None), getattr(d, 'y', None)) if isinstance(a, Tensor)]
-    changes = [_settings(getattr(f, 'f', f)) for f in learn.dls.train.after_batch.fs if hasattr(getattr(f, 'f', f), '__dict__')]
+    rates = {k: [np.asarray(f(p)).tolist() for p in (0.0, 0.2, 0.5, 1.0)] for k, f in scheds.items()}
+    data = [
+        a
+        for d in (learn.dls.train.dataset, learn.dls.valid.dataset)
+        for a in (getattr(d, 'x', None), getattr(d, 'y', None))
+        if isinstance(a, Tensor)
+    ]
+    changes = [
+        _settings(getattr(f, 'f', f)) for f in learn.dls.train.after_batch.fs if hasattr(getattr(f, 'f', f), '__dict__')
+    ]
     loss = _settings(learn.loss_func) if hasattr(learn.loss_func, '__dict__') else str(learn.loss_func)
-    return digest_json([code_version()['digest'], torch.__version__, learn.n_epoch, len(learn.dls.train), learn.dls.train.bs, shapes, rates, learn.opt.hypers, changes, loss, digest_arrays(*(a.numpy() for a in data))])
+    return digest_json(
+        [
+            code_version()['digest'],
+            torch.__version__,
+            learn.n_epoch,
+            len(learn.dls.train),
+            learn.dls.train.bs,
+            shapes,
+            rates,
+            learn.opt.hypers,
+            changes,
+            loss,
+            digest_arrays(*(a.numpy() for a in data)),
+        ]
+    )
 
 # %% ../nbs/15_resume.ipynb #d7cb4c64
 def training_state(
-    learn, # in the middle of a fit
-    epoch:int, # to go on with
-    done:int, # batches of it that are done
-    order # state of the loader's shuffling as that epoch began
-)->dict: # what `pack` takes
+    learn,  # in the middle of a fit
+    epoch: int,  # to go on with
+    done: int,  # batches of it that are done
+    order,  # state of the loader's shuffling as that epoch began
+) -> dict:  # what `pack` takes
     "All that training goes on from"
     rec = learn.recorder
-    return dict(epoch=epoch, done=done, order=order, rng=rng_state(), pct_train=learn.pct_train, train_iter=learn.train_iter,
-                model=learn.model.state_dict(), opt=learn.opt.state_dict(), smooth=(rec.smooth_loss.count, rec.smooth_loss.val),
-                cbs={cb.name:{a:getattr(cb, a) for a in _state_attrs(cb)} for cb in learn.cbs})
+    return dict(
+        epoch=epoch,
+        done=done,
+        order=order,
+        rng=rng_state(),
+        pct_train=learn.pct_train,
+        train_iter=learn.train_iter,
+        model=learn.model.state_dict(),
+        opt=learn.opt.state_dict(),
+        smooth=(rec.smooth_loss.count, rec.smooth_loss.val),
+        cbs={cb.name: {a: getattr(cb, a) for a in _state_attrs(cb)} for cb in learn.cbs},
+    )
 
+# %% ../nbs/15_resume.ipynb #de9e7286
 def restore_training(
-    learn, # as the epoch of `state` begins
-    state:dict # from `training_state`
+    learn,  # as the epoch of `state` begins
+    state: dict,  # from `training_state`
 ):
     "Put everything back but the place in the epoch"
-    getattr(learn.dls, 'n_inp', 1) # fastai finds it by a pass of its own, which draws; that must not come after our generators are back
+    getattr(
+        learn.dls, 'n_inp', 1
+    )  # fastai finds it by a pass of its own, which draws; that must not come after our generators are back
     learn.model.load_state_dict(state['model'])
     learn.opt.load_state_dict(state['opt'])
-    for p, of in _opt_state(learn.opt).items(): # a fused step needs the memory layout of its parameter
-        for k,v in of.items():
-            if isinstance(v, Tensor) and v.shape == p.shape: of[k] = torch.empty_like(p, dtype=v.dtype).copy_(v)
+    for p, of in _opt_state(learn.opt).items():  # a fused step needs the memory layout of its parameter
+        for k, v in of.items():
+            if isinstance(v, Tensor) and v.shape == p.shape:
+                of[k] = torch.empty_like(p, dtype=v.dtype).copy_(v)
     for cb in learn.cbs:
-        for a in _state_attrs(cb): setattr(cb, a, state['cbs'][cb.name][a])
+        for a in _state_attrs(cb):
+            setattr(cb, a, state['cbs'][cb.name][a])
     learn.recorder.smooth_loss.count, learn.recorder.smooth_loss.val = state['smooth']
     learn.train_iter = state['train_iter']
     learn.dls.train.rng.setstate(state['order'])
@@ -161,14 +235,18 @@ def restore_training(
 # %% ../nbs/15_resume.ipynb #75122d7d
 class Resume(Callback):
     "Keep the state of training in a folder, and go on from there"
-    order, run_valid = 90, False # after all that a state holds
-    def __init__(self,
-        folder:Path|str, # of this run alone; deleting it, when the run is done, is up to the caller
-        pause:float=1. # seconds between saves, at least; 0: save whenever possible
-    ): self.folder, self.pause = Path(folder), pause
+
+    order, run_valid = 90, False  # after all that a state holds
+
+    def __init__(
+        self,
+        folder: Path | str,  # of this run alone; deleting it, when the run is done, is up to the caller
+        pause: float = 1.0,  # seconds between saves, at least; 0: save whenever possible
+    ):
+        self.folder, self.pause = Path(folder), pause
 
     def before_fit(self):
-        self.saved, self.cost, self.done, self.complained = time.perf_counter(), 0., 0, False
+        self.saved, self.cost, self.done, self.complained = time.perf_counter(), 0.0, 0, False
         self.state, self.serial = load_state(self.folder)
         self.asked = fingerprint(self.learn)
         if self.state and not (isinstance(self.state, dict) and self.state.get('run') == self.asked):
@@ -176,15 +254,21 @@ class Resume(Callback):
             self.state = None
 
     def before_epoch(self):
-        if not self.state: return
-        if self.epoch < self.state['epoch']: raise CancelEpochException()
-        try: restore_training(self.learn, self.state)
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError): raise InputError(f'{self.folder}: its state does not fit this run; delete the folder') from None
+        if not self.state:
+            return
+        if self.epoch < self.state['epoch']:
+            raise CancelEpochException()
+        try:
+            restore_training(self.learn, self.state)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError):
+            raise InputError(f'{self.folder}: its state does not fit this run; delete the folder') from None
         self.done = self.state['done']
-        say(f'{self.folder}: going on with epoch {self.epoch+1}, after {self.done} of its {len(self.dls.train)} batches')
+        say(
+            f'{self.folder}: going on with epoch {self.epoch + 1}, after {self.done} of its {len(self.dls.train)} batches'
+        )
 
     def before_train(self):
-        self.shuffle = self.dls.train.rng.getstate() # what shuffles this epoch
+        self.shuffle = self.dls.train.rng.getstate()  # what shuffles this epoch
         if self.state and self.done:
             self.learn.pct_train = self.state['pct_train']
             self.dls.train.start_at(self.done, lambda rng=self.state['rng']: set_rng_state(rng))
@@ -192,24 +276,31 @@ class Resume(Callback):
 
     def after_batch(self):
         self.done += 1
-        if self._due() and hasattr(self.dls.train, 'start_at'): self._save(self.epoch, self.done, self.shuffle)
+        if self._due() and hasattr(self.dls.train, 'start_at'):
+            self._save(self.epoch, self.done, self.shuffle)
 
     def after_epoch(self):
-        if self.state: return # skipped
+        if self.state:
+            return  # skipped
         self.done = 0
-        if self._due() and self.epoch+1 < self.n_epoch: self._save(self.epoch+1, 0, self.dls.train.rng.getstate())
+        if self._due() and self.epoch + 1 < self.n_epoch:
+            self._save(self.epoch + 1, 0, self.dls.train.rng.getstate())
 
-    def _due(self): return not self.pause or time.perf_counter()-self.saved >= max(self.pause, 20*self.cost)
+    def _due(self):
+        return not self.pause or time.perf_counter() - self.saved >= max(self.pause, 20 * self.cost)
 
     def _save(self, epoch, done, order):
         start = time.perf_counter()
         self.serial += 1
-        try: save_state(self.folder, dict(training_state(self.learn, epoch, done, order), run=self.asked), self.serial)
-        except (OSError, SafetensorError) as e: self._complain(e)
+        try:
+            save_state(self.folder, dict(training_state(self.learn, epoch, done, order), run=self.asked), self.serial)
+        except (OSError, SafetensorError) as e:
+            self._complain(e)
         self.saved = time.perf_counter()
-        self.cost = self.saved-start
+        self.cost = self.saved - start
 
     def _complain(self, e):
         "A full disk does not stop the training; the end of it needs little room"
-        if not self.complained: say(f'{self.folder}: the state of training cannot be saved ({e}); going on without, free some room')
+        if not self.complained:
+            say(f'{self.folder}: the state of training cannot be saved ({e}); going on without, free some room')
         self.complained = True

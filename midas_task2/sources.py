@@ -18,188 +18,272 @@ from .core import InputError, home, locked, one_line, read_json, say, write_text
 
 # %% ../nbs/02_sources.ipynb #e6c9f36e
 def content_digest(
-    pairs # (relative path, bytes) of every file, in any order
-)->str: # SHA-256, hexadecimal
+    pairs,  # (relative path, bytes) of every file, in any order
+) -> str:  # SHA-256, hexadecimal
     "SHA-256 over the lines `sha256(file)  relative/path`, in order of relative path"
-    return _digest_lines((p, hashlib.sha256(b).hexdigest()) for p,b in pairs)
+    return _digest_lines((p, hashlib.sha256(b).hexdigest()) for p, b in pairs)
+
 
 def _digest_lines(pairs):
     "The content digest from (relative path, SHA-256 of the file)"
-    return hashlib.sha256(''.join(f'{h}  {p}\n' for p,h in sorted(pairs)).encode(errors='backslashreplace')).hexdigest()
+    return hashlib.sha256(
+        ''.join(f'{h}  {p}\n' for p, h in sorted(pairs)).encode(errors='backslashreplace')
+    ).hexdigest()
 
 # %% ../nbs/02_sources.ipynb #5c3b5ade
 @dataclass(frozen=True)
 class Source:
     "A data set we know by content"
-    name:str # also the name of its zip
-    what:str # one line for people
-    pattern:str # a regular expression that finds its files under any top folder
-    path:str # template that makes a match's canonical relative path
-    files:int # how many there are
-    digest:str # `content_digest` over the canonical paths
-    urls:tuple # alternatives in order; each a tuple of the addresses that make up the whole
-    homes:tuple # folders that may hold it inside a data folder, in order of preference, after archives of its name
 
-    def canonical(self,
-        name:str # a path inside an archive or folder
-    )->tuple[str,str]|None: # (the folder it was found under, its canonical path), or None when it is not one of ours
+    name: str  # also the name of its zip
+    what: str  # one line for people
+    pattern: str  # a regular expression that finds its files under any top folder
+    path: str  # template that makes a match's canonical relative path
+    files: int  # how many there are
+    digest: str  # `content_digest` over the canonical paths
+    urls: tuple  # alternatives in order; each a tuple of the addresses that make up the whole
+    homes: tuple  # folders that may hold it inside a data folder, in order of preference, after archives of its name
+
+    def canonical(
+        self,
+        name: str,  # a path inside an archive or folder
+    ) -> (
+        tuple[str, str] | None
+    ):  # (the folder it was found under, its canonical path), or None when it is not one of ours
         "Where `name` belongs in this source"
         m = re.search(self.pattern, name)
-        return m and (name[:m.start(1)], m.expand(self.path))
+        return m and (name[: m.start(1)], m.expand(self.path))
 
 # %% ../nbs/02_sources.ipynb #2cc1f12e
 _DROPBOX = 'https://www.dropbox.com/s/'
 _GITHUB = 'https://github.com/savya08/Modified-MNIST/archive/cb50b9d41aa3a8a8aec2e809ea4a654ca85d60da.zip'
 _IDX = tuple(f'{p}-ubyte' for p in 't10k-images-idx3 t10k-labels-idx1 train-images-idx3 train-labels-idx1'.split())
-_MIRRORS = 'https://ossci-datasets.s3.amazonaws.com/mnist/', 'http://yann.lecun.com/exdb/mnist/' # torchvision's
+_MIRRORS = 'https://ossci-datasets.s3.amazonaws.com/mnist/', 'http://yann.lecun.com/exdb/mnist/'  # torchvision's
 
-SOURCES = {s.name:s for s in (
-    Source('trainPart1', '62 characters, 40 drawings each, 1200x900 PNG', r'(?:^|/)(Sample\d{3}/[^/]+\.png)$', r'train/\1', 2480,
-        '98e352853982e66040b850951450e17fa75c3dae19a823039ae6765d9d5b29ea',
-        ((_DROPBOX+'pan6mutc5xj5kj0/trainPart1.zip?dl=1',), (_GITHUB,)), ('trainPart1', 'train')),
-    Source('mnistTask3', '60,000 digits with misleading labels, 28x28 JPEG', r'(?:^|/)([0-9]/image_\d+\.jpg)$', r'mnistTask/\1', 60000,
-        '7270fbe3b5224d6ccdb65994dc953461dd4083a192e8e2062924532533598127',
-        ((_DROPBOX+'otc12z2w7f7xm8z/mnistTask3.zip?dl=1',), (_GITHUB,)), ('mnistTask3', 'mnistTask')),
-    Source('mnist', '70,000 digits, four IDX files', r'(?:^|/)(train|t10k)-(images|labels)[-.]idx([13])-ubyte(?:\.gz)?$', r'\1-\2-idx\3-ubyte', 4,
-        '474311efcf1fd213e64768801dc6195673bffb8385179d6c55cd8748b9e2e8ca',
-        tuple(tuple(f'{m}{f}.gz' for f in _IDX) for m in _MIRRORS), ('mnist', 'MNIST/raw', 'raw')))}
+# %% ../nbs/02_sources.ipynb #5bed8415
+SOURCES = {
+    s.name: s
+    for s in (
+        Source(
+            'trainPart1',
+            '62 characters, 40 drawings each, 1200x900 PNG',
+            r'(?:^|/)(Sample\d{3}/[^/]+\.png)$',
+            r'train/\1',
+            2480,
+            '98e352853982e66040b850951450e17fa75c3dae19a823039ae6765d9d5b29ea',
+            ((_DROPBOX + 'pan6mutc5xj5kj0/trainPart1.zip?dl=1',), (_GITHUB,)),
+            ('trainPart1', 'train'),
+        ),
+        Source(
+            'mnistTask3',
+            '60,000 digits with misleading labels, 28x28 JPEG',
+            r'(?:^|/)([0-9]/image_\d+\.jpg)$',
+            r'mnistTask/\1',
+            60000,
+            '7270fbe3b5224d6ccdb65994dc953461dd4083a192e8e2062924532533598127',
+            ((_DROPBOX + 'otc12z2w7f7xm8z/mnistTask3.zip?dl=1',), (_GITHUB,)),
+            ('mnistTask3', 'mnistTask'),
+        ),
+        Source(
+            'mnist',
+            '70,000 digits, four IDX files',
+            r'(?:^|/)(train|t10k)-(images|labels)[-.]idx([13])-ubyte(?:\.gz)?$',
+            r'\1-\2-idx\3-ubyte',
+            4,
+            '474311efcf1fd213e64768801dc6195673bffb8385179d6c55cd8748b9e2e8ca',
+            tuple(tuple(f'{m}{f}.gz' for f in _IDX) for m in _MIRRORS),
+            ('mnist', 'MNIST/raw', 'raw'),
+        ),
+    )
+}
 
 # %% ../nbs/02_sources.ipynb #f9c82045
 class SourceFiles:
     "The files of one source inside `members`, by canonical name"
-    def __init__(self,
-        members:Members, # the open packaging
-        where:dict # canonical name -> name in `members`
-    ): self.members, self.where = members, where
+
+    def __init__(
+        self,
+        members: Members,  # the open packaging
+        where: dict,  # canonical name -> name in `members`
+    ):
+        self.members, self.where = members, where
 
     @property
-    def names(self)->list[str]: return sorted(self.where)
+    def names(self) -> list[str]:
+        return sorted(self.where)
 
-    def read(self,
-        name:str # a canonical name, e.g. 'train/Sample001/img001-001.png'
-    )->bytes: # decompressed
+    def read(
+        self,
+        name: str,  # a canonical name, e.g. 'train/Sample001/img001-001.png'
+    ) -> bytes:  # decompressed
         "The content of one file; threads may share it"
         return self.members.read_plain(self.where[name])
 
-    def digest(self)->str: return content_digest((n, self.read(n)) for n in self.names)
+    def digest(self) -> str:
+        return content_digest((n, self.read(n)) for n in self.names)
 
 # %% ../nbs/02_sources.ipynb #7b2f359e
 def _candidates(members, source):
     "What in `members` may be `source`, the likeliest first"
     groups, everything = {}, {}
     for n in members.names:
-        if not (hit := source.canonical(n)): continue
+        if not (hit := source.canonical(n)):
+            continue
         groups.setdefault(hit[0], {}).setdefault(hit[1], n)
         everything.setdefault(hit[1], n)
     found = list(groups.values()) + ([everything] if len(groups) > 1 else [])
-    return [SourceFiles(members, w) for w in sorted(found, key=lambda w: abs(len(w)-source.files))]
+    return [SourceFiles(members, w) for w in sorted(found, key=lambda w: abs(len(w) - source.files))]
 
+# %% ../nbs/02_sources.ipynb #0ed282da
 def _digests_to(files, digest, last):
     "Whether `files` have this digest; a damaged one raises `InputError` when it is the `last` hope"
-    try: return files.digest() == digest
+    try:
+        return files.digest() == digest
     except InputError:
-        if last: raise
+        if last:
+            raise
         return False
 
+# %% ../nbs/02_sources.ipynb #6012348a
 def _verified(found, source):
     "The first of `found` with the right content; None when nothing was found; raises `InputError` when nothing is right"
-    if not found: return None
+    if not found:
+        return None
     right = [f for f in found if len(f.names) == source.files]
-    if hit := next((f for f in right if _digests_to(f, source.digest, last=f is right[-1])), None): return hit
-    best = min(found, key=lambda f: abs(len(f.names)-source.files))
+    if hit := next((f for f in right if _digests_to(f, source.digest, last=f is right[-1])), None):
+        return hit
+    best = min(found, key=lambda f: abs(len(f.names) - source.files))
     n = len(best.names)
     why = ', but their content differs from what we know' if n == source.files else ''
-    raise InputError(f'{one_line(best.members.path)}: not a good {source.name}: {n:,} of {source.files:,} files found{why}; {AGAIN}, e.g. with `midas_task2 data fetch {source.name}`')
+    raise InputError(
+        f'{one_line(best.members.path)}: not a good {source.name}: {n:,} of {source.files:,} files found{why}; {AGAIN}, e.g. with `midas_task2 data fetch {source.name}`'
+    )
 
 # %% ../nbs/02_sources.ipynb #5f14eda2
 def _known(name, sources):
-    if name not in sources: raise InputError(f'{name}: no such source; choose from {", ".join(sources)}')
+    if name not in sources:
+        raise InputError(f'{name}: no such source; choose from {", ".join(sources)}')
     return sources[name]
 
+# %% ../nbs/02_sources.ipynb #c4b2c268
 @contextmanager
 def read_source(
-    path:Path|str, # a zip, tar or folder, as `locate` gives it
-    name:str, # which source it holds
-    sources:dict=SOURCES # the sources known
-): # a `SourceFiles`; its content is not verified again
+    path: Path | str,  # a zip, tar or folder, as `locate` gives it
+    name: str,  # which source it holds
+    sources: dict = SOURCES,  # the sources known
+):  # a `SourceFiles`; its content is not verified again
     "Open a source: `names` and `read(name)` by canonical name, however it is packed"
     with Members(path) as m:
         if not (found := _candidates(m, _known(name, sources))):
-            raise InputError(f'{one_line(path)}: no file of {name} inside; {AGAIN}, e.g. with `midas_task2 data fetch {name}`')
+            raise InputError(
+                f'{one_line(path)}: no file of {name} inside; {AGAIN}, e.g. with `midas_task2 data fetch {name}`'
+            )
         yield found[0]
 
 # %% ../nbs/02_sources.ipynb #c5d503df
-def _memory_path(): return home()/'data'/'verified.json'
+def _memory_path():
+    return home() / 'data' / 'verified.json'
+
 
 def _memory():
     "What was verified before; empty when there is no such file, or a broken one"
-    with suppress(InputError): return read_json(_memory_path(), 'memory', 'it is made anew')
+    with suppress(InputError):
+        return read_json(_memory_path(), 'memory', 'it is made anew')
     return {}
 
+# %% ../nbs/02_sources.ipynb #ca983010
 def _state(path):
     "What changes when the file or folder at `path` does: number of files, bytes, latest change"
-    if path.is_file(): st = [path.stat()]
-    else: st = [os.lstat(os.path.join(d, f)) for d,_,fs in os.walk(path) for f in fs]
+    if path.is_file():
+        st = [path.stat()]
+    else:
+        st = [os.lstat(os.path.join(d, f)) for d, _, fs in os.walk(path) for f in fs]
     return [len(st), sum(s.st_size for s in st), max((s.st_mtime_ns for s in st), default=0)]
 
+# %% ../nbs/02_sources.ipynb #e8006ebd
 def _remember(path, source):
     "Note that `path` holds `source`, and forget what is gone"
-    known = {k:v for k,v in _memory().items() if os.path.exists(k.split(' ', 1)[-1])}
+    known = {k: v for k, v in _memory().items() if os.path.exists(k.split(' ', 1)[-1])}
     known[_key(path, source)] = [*_state(path), source.digest]
-    with suppress(OSError): write_text(_memory_path(), json.dumps(known, indent=1))
+    with suppress(OSError):
+        write_text(_memory_path(), json.dumps(known, indent=1))
 
-def _key(path, source): return f'{source.name} {path.resolve()}'
-def _remembered(path, source): return _memory().get(_key(path, source)) == [*_state(path), source.digest]
+
+def _key(path, source):
+    return f'{source.name} {path.resolve()}'
+
+
+def _remembered(path, source):
+    return _memory().get(_key(path, source)) == [*_state(path), source.digest]
 
 # %% ../nbs/02_sources.ipynb #d438f51f
 def _check(path, source):
     "Whether `path` holds `source`; False when it has nothing of it; raises `InputError` when what it has is wrong"
-    if _remembered(path, source): return True
-    with Members(path) as m: good = bool(_verified(_candidates(m, source), source))
-    if good: _remember(path, source)
+    if _remembered(path, source):
+        return True
+    with Members(path) as m:
+        good = bool(_verified(_candidates(m, source), source))
+    if good:
+        _remember(path, source)
     return good
 
+# %% ../nbs/02_sources.ipynb #5a536b79
 def locate(
-    name:str, # which source
-    folder:Path|str, # a data folder: ours, or the user's own
-    sources:dict=SOURCES # the sources known
-)->tuple[Path,str]|None: # (archive or folder to give to `read_source`, its digest); None when it is not there
+    name: str,  # which source
+    folder: Path | str,  # a data folder: ours, or the user's own
+    sources: dict = SOURCES,  # the sources known
+) -> tuple[Path, str] | None:  # (archive or folder to give to `read_source`, its digest); None when it is not there
     "A verified source inside `folder`; raises `InputError` when it is there but wrong"
     source, wrong = _known(name, sources), None
-    for p in (Path(folder)/h for h in [name + a for a in ARCHIVES] + list(source.homes)):
+    for p in (Path(folder) / h for h in [name + a for a in ARCHIVES] + list(source.homes)):
         try:
-            if p.exists() and _check(p, source): return p, source.digest
-        except InputError as e: wrong = wrong or e
-    if wrong: raise wrong
+            if p.exists() and _check(p, source):
+                return p, source.digest
+        except InputError as e:
+            wrong = wrong or e
+    if wrong:
+        raise wrong
 
 # %% ../nbs/02_sources.ipynb #83798ff4
 def _store(files, source, data_dir):
     "Write `files`, verified before, as the canonical zip of `source`"
-    out = write_zip(data_dir/f'{source.name}.zip', ((n, files.read(n)) for n in files.names))
+    out = write_zip(data_dir / f'{source.name}.zip', ((n, files.read(n)) for n in files.names))
     _remember(out, source)
     return out
 
+# %% ../nbs/02_sources.ipynb #afdc392f
 def _folder(data_dir):
     "`data_dir`, made when it is missing; raises `InputError` when it cannot be"
-    data_dir = Path(data_dir or home()/'data')
-    try: data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise InputError(f'{one_line(data_dir)}: cannot be made ({e.strerror}); choose another folder, e.g. with MIDAS_TASK2_HOME') from None
-    if os.access(data_dir, os.W_OK): return data_dir
+    data_dir = Path(data_dir or home() / 'data')
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise InputError(
+            f'{one_line(data_dir)}: cannot be made ({e.strerror}); choose another folder, e.g. with MIDAS_TASK2_HOME'
+        ) from None
+    if os.access(data_dir, os.W_OK):
+        return data_dir
     raise InputError(f'{one_line(data_dir)}: cannot be written to; choose another folder, e.g. with MIDAS_TASK2_HOME')
 
+# %% ../nbs/02_sources.ipynb #92e52267
 def _holding(path, wanted):
     "`Members(path)`; raises `InputError` when it holds nothing of the sources `wanted`"
     m = Members(path)
-    if any(_candidates(m, s) for s in wanted): return m
+    if any(_candidates(m, s) for s in wanted):
+        return m
     m.close()
-    raise InputError(f'{one_line(path)}: no file of {", ".join(s.name for s in wanted)} inside; give the archive that holds it')
+    raise InputError(
+        f'{one_line(path)}: no file of {", ".join(s.name for s in wanted)} inside; give the archive that holds it'
+    )
 
+# %% ../nbs/02_sources.ipynb #d768fc53
 def _open_all(path, wanted, stack):
     "(`path` open, and when it is a folder the archives in it that hold something wanted; why the others do not count)"
     members, skipped = [stack.enter_context(Members(path))], []
-    inside = [Path(path)/n for n in members[0].names if n.lower().endswith(ARCHIVES)] if os.path.isdir(path) else []
+    inside = [Path(path) / n for n in members[0].names if n.lower().endswith(ARCHIVES)] if os.path.isdir(path) else []
     for p in inside:
-        try: members.append(stack.enter_context(_holding(p, wanted)))
+        try:
+            members.append(stack.enter_context(_holding(p, wanted)))
         except InputError as e:
             skipped.append(e)
             say(f'skipped {e}')
@@ -207,76 +291,104 @@ def _open_all(path, wanted, stack):
 
 # %% ../nbs/02_sources.ipynb #36552f3d
 def import_source(
-    path:Path|str, # a zip, a tar or a folder; the folder may hold such archives
-    data_dir:Path|str|None=None, # where to store; default: `data` at home
-    names:list|None=None, # which sources must be in it; default: whichever are
-    sources:dict=SOURCES # the sources known
-)->dict: # name -> the zip written
+    path: Path | str,  # a zip, a tar or a folder; the folder may hold such archives
+    data_dir: Path | str | None = None,  # where to store; default: `data` at home
+    names: list | None = None,  # which sources must be in it; default: whichever are
+    sources: dict = SOURCES,  # the sources known
+) -> dict:  # name -> the zip written
     "Find, verify and store sources; an archive that is broken or foreign is passed over; raises `InputError` and stores nothing when a source is wrong or none is there"
     wanted = [_known(n, sources) for n in names or sources]
     with ExitStack() as stack:
         members, skipped = _open_all(path, wanted, stack)
-        found = {s:_verified([c for m in members for c in _candidates(m, s)], s) for s in wanted}
+        found = {s: _verified([c for m in members for c in _candidates(m, s)], s) for s in wanted}
         missing = [s.name for s in wanted if not found[s]]
         if missing and (names or len(missing) == len(wanted)):
-            raise skipped[0] if skipped else InputError(f'{one_line(path)}: no file of {", ".join(missing)} inside; give the zip, tar or folder that holds it, or run `midas_task2 data fetch`')
+            raise (
+                skipped[0]
+                if skipped
+                else InputError(
+                    f'{one_line(path)}: no file of {", ".join(missing)} inside; give the zip, tar or folder that holds it, or run `midas_task2 data fetch`'
+                )
+            )
         data_dir = _folder(data_dir)
-        return {s.name:_store(f, s, data_dir) for s,f in found.items() if f}
+        return {s.name: _store(f, s, data_dir) for s, f in found.items() if f}
 
 # %% ../nbs/02_sources.ipynb #4873125f
-DOWNLOAD_LIMIT = 2**30 # bytes; our largest source has 42 MB
-_TIMEOUT = 30 # seconds without a byte
-_PIECE, _PATIENCE = 2**16, 60 # bytes, and the seconds they may take: 1 KiB/s at least
-_TRIES = 5 # further connections to an address whose connections break off
+DOWNLOAD_LIMIT = 2**30  # bytes; our largest source has 42 MB
+_TIMEOUT = 30  # seconds without a byte
+_PIECE, _PATIENCE = 2**16, 60  # bytes, and the seconds they may take: 1 KiB/s at least
+_TRIES = 5  # further connections to an address whose connections break off
 _REDIRECTS = 5
 
-class _Useless(ValueError): "Why an address is given up"
-class _TooMuch(_Useless): "It sends too much; what it sent is deleted"
 
+class _Useless(ValueError):
+    "Why an address is given up"
+
+
+class _TooMuch(_Useless):
+    "It sends too much; what it sent is deleted"
+
+# %% ../nbs/02_sources.ipynb #be1362d7
 def _in_time(f, *args, **kwargs):
     "`f(*args, **kwargs)`, given up after `_PATIENCE`: a server that sends one byte now and then never times out by itself"
     out = queue.SimpleQueue()
+
     def work():
-        try: out.put((f(*args, **kwargs), None))
-        except Exception as e: out.put((None, e))
+        try:
+            out.put((f(*args, **kwargs), None))
+        except Exception as e:
+            out.put((None, e))
+
     threading.Thread(target=work, daemon=True).start()
-    try: result, error = out.get(timeout=_PATIENCE)
-    except queue.Empty: raise _Useless(f'slower than {_PIECE/_PATIENCE/1024:.1f} KiB/s') from None
-    if error: raise error
+    try:
+        result, error = out.get(timeout=_PATIENCE)
+    except queue.Empty:
+        raise _Useless(f'slower than {_PIECE / _PATIENCE / 1024:.1f} KiB/s') from None
+    if error:
+        raise error
     return result
 
 # %% ../nbs/02_sources.ipynb #e213e196
 def _checked_address(url, before=''):
     "`url`, refused when we do not go there, or not from the address `before`"
     scheme, was = urlsplit(url).scheme, 'redirected to ' if before else ''
-    if scheme not in ('http', 'https'): raise _Useless(f'{was}{url[:200]}: only http and https addresses')
-    if scheme == 'http' and urlsplit(before).scheme == 'https': raise _Useless(f'{was}{url[:200]}: not from https down to http')
+    if scheme not in ('http', 'https'):
+        raise _Useless(f'{was}{url[:200]}: only http and https addresses')
+    if scheme == 'http' and urlsplit(before).scheme == 'https':
+        raise _Useless(f'{was}{url[:200]}: not from https down to http')
     return url
 
+# %% ../nbs/02_sources.ipynb #f3888503
 def _open_address(session, url, headers):
     "The response to `url` after at most `_REDIRECTS` redirects, its body unread"
     _checked_address(url)
-    for _ in range(1+_REDIRECTS):
+    for _ in range(1 + _REDIRECTS):
         r = _in_time(session.get, url, headers=headers, stream=True, timeout=_TIMEOUT, allow_redirects=False)
-        if not r.is_redirect: return r
+        if not r.is_redirect:
+            return r
         r.close()
         url = _checked_address(urljoin(url, r.headers['Location']), url)
     raise _Useless(f'more than {_REDIRECTS} redirects')
 
 # %% ../nbs/02_sources.ipynb #8ab83844
-def _beside(path, suffix): return path.with_name(path.name + suffix)
+def _beside(path, suffix):
+    return path.with_name(path.name + suffix)
+
 
 def _mark(r):
     "The response's strong ETag or date: what `If-Range` may name"
     tag = r.headers.get('ETag', '')
     return tag if tag.startswith('"') else r.headers.get('Last-Modified')
 
+# %% ../nbs/02_sources.ipynb #d8d8d5d6
 def _note(url, path):
     "What was noted about an earlier download of `url` to `path`; empty when there is none, or it is not to be believed"
     with suppress(InputError):
         note = read_json(_beside(path, '.json'), 'note', 'it is started over')
-        if note.get('url') == url: return note
+        if note.get('url') == url:
+            return note
     return {}
+
 
 def _have(url, path):
     "(bytes that an earlier attempt left, the server's mark of them)"
@@ -285,21 +397,28 @@ def _have(url, path):
     return (part.stat().st_size, mark) if good else (0, None)
 
 # %% ../nbs/02_sources.ipynb #242e1005
-def _number(s): return int(s) if s and re.fullmatch('[0-9]{1,15}', s) else None
+def _number(s):
+    return int(s) if s and re.fullmatch('[0-9]{1,15}', s) else None
+
 
 def _extent(r, have):
     "(where in the file the body of `r` begins, bytes of the whole if known); None when it is not the part after `have`"
-    if r.status_code == 200: return 0, _number(r.headers.get('Content-Length'))
+    if r.status_code == 200:
+        return 0, _number(r.headers.get('Content-Length'))
     m = re.fullmatch(r'bytes (\d{1,15})-\d+/(\d+|\*)', r.headers.get('Content-Range', ''))
-    if r.status_code == 206 and m and int(m[1]) == have < (_number(m[2]) or have+1): return have, _number(m[2])
-    if r.status_code not in (206, 416): raise _Useless(f'HTTP {r.status_code}')
+    if r.status_code == 206 and m and int(m[1]) == have < (_number(m[2]) or have + 1):
+        return have, _number(m[2])
+    if r.status_code not in (206, 416):
+        raise _Useless(f'HTTP {r.status_code}')
 
+# %% ../nbs/02_sources.ipynb #619cac3e
 def _begin(session, url, path):
     "A response, where in the file its body begins, and the bytes of the whole if known"
-    for have,mark in (_have(url, path), (0, None)):
-        asked = {'Range':f'bytes={have}-', 'If-Range':mark} if have else {}
-        r = _open_address(session, url, {'Accept-Encoding':'identity', **asked})
-        if found := _extent(r, have): return r, *found
+    for have, mark in (_have(url, path), (0, None)):
+        asked = {'Range': f'bytes={have}-', 'If-Range': mark} if have else {}
+        r = _open_address(session, url, {'Accept-Encoding': 'identity', **asked})
+        if found := _extent(r, have):
+            return r, *found
         r.close()
         _beside(path, '.part').unlink(missing_ok=True)
     raise _Useless('sends another part than asked for')
@@ -310,56 +429,76 @@ def _receive(r, part, start, total):
     from requests import RequestException
     from tqdm import tqdm
     from urllib3.exceptions import HTTPError
+
     most = DOWNLOAD_LIMIT if total is None else total
-    if most > DOWNLOAD_LIMIT: raise _TooMuch(f'{most>>20:,} MiB, which none of ours has')
-    with open(part, 'ab' if start else 'wb') as f, tqdm(total=total, initial=start, unit='B', unit_scale=True, disable=None) as bar:
+    if most > DOWNLOAD_LIMIT:
+        raise _TooMuch(f'{most >> 20:,} MiB, which none of ours has')
+    with (
+        open(part, 'ab' if start else 'wb') as f,
+        tqdm(total=total, initial=start, unit='B', unit_scale=True, disable=None) as bar,
+    ):
         with suppress(RequestException, HTTPError, ConnectionError):
             while chunk := _in_time(r.raw.read, _PIECE, decode_content=False):
-                if f.tell() + len(chunk) > most: raise _TooMuch('sends more than it should')
-                f.write(chunk); f.flush()
+                if f.tell() + len(chunk) > most:
+                    raise _TooMuch('sends more than it should')
+                f.write(chunk)
+                f.flush()
                 bar.update(len(chunk))
             if total in (None, f.tell()):
                 os.fsync(f.fileno())
                 return True
-        if f.tell() == start: raise _Useless('the connection breaks off')
+        if f.tell() == start:
+            raise _Useless('the connection breaks off')
         return False
 
+# %% ../nbs/02_sources.ipynb #9e75d75a
 def _attempt(session, url, path):
     "One connection: True when the part at `path` is whole, False when it is longer than before"
     part = _beside(path, '.part')
     r, start, total = _begin(session, url, path)
     try:
-        if not start: # first the old part goes, then its mark
+        if not start:  # first the old part goes, then its mark
             part.unlink(missing_ok=True)
             write_text(_beside(path, '.json'), json.dumps(dict(url=url, mark=_mark(r))))
         return _receive(r, part, start, total)
     except _TooMuch:
         part.unlink(missing_ok=True)
         raise
-    finally: threading.Thread(target=r.close, daemon=True).start() # it waits for a read that was given up
+    finally:
+        threading.Thread(target=r.close, daemon=True).start()  # it waits for a read that was given up
 
 # %% ../nbs/02_sources.ipynb #0fc9a472
 def _download(url, path):
     "Download `url` to `path`, going on where an earlier attempt stopped"
     import requests
-    if path.is_file() and _note(url, path): return
+
+    if path.is_file() and _note(url, path):
+        return
     say(f'downloading {one_line(url)}')
     with requests.Session() as session:
-        session.get_redirect_target = lambda r: None # else it reads the body of every redirect to its end
-        for _ in range(1+_TRIES):
-            if _attempt(session, url, path): return os.replace(_beside(path, '.part'), path)
+        session.get_redirect_target = lambda r: None  # else it reads the body of every redirect to its end
+        for _ in range(1 + _TRIES):
+            if _attempt(session, url, path):
+                return os.replace(_beside(path, '.part'), path)
             say(f'the connection broke off after {_beside(path, ".part").stat().st_size:,} bytes; going on')
     raise _Useless('the connection breaks off again and again')
 
-def _file_name(url): return re.sub(r'[^\w.-]', '_', urlsplit(url).path.split('/')[-1])[-99:].strip('.') or 'download'
+# %% ../nbs/02_sources.ipynb #c85ca7fe
+def _file_name(url):
+    return re.sub(r'[^\w.-]', '_', urlsplit(url).path.split('/')[-1])[-99:].strip('.') or 'download'
 
+# %% ../nbs/02_sources.ipynb #fc0dcb1c
 def _try_address(urls, source, data_dir):
     "Download, verify and store from one address; what does not verify is deleted"
-    folder = data_dir/f'.fetch-{source.name}'
-    paths = [folder/_file_name(u) for u in urls]
+    folder = data_dir / f'.fetch-{source.name}'
+    paths = [folder / _file_name(u) for u in urls]
     folder.mkdir(exist_ok=True)
-    for u,p in zip(urls, paths): _download(u, p)
-    try: return import_source(paths[0] if len(paths) == 1 else folder, data_dir, [source.name], {source.name:source})[source.name]
+    for u, p in zip(urls, paths):
+        _download(u, p)
+    try:
+        return import_source(paths[0] if len(paths) == 1 else folder, data_dir, [source.name], {source.name: source})[
+            source.name
+        ]
     except InputError:
         shutil.rmtree(folder)
         raise
@@ -367,37 +506,46 @@ def _try_address(urls, source, data_dir):
 # %% ../nbs/02_sources.ipynb #91e1a529
 def _reason(e):
     "Why an address failed, in a few words"
-    if isinstance(e, InputError): return 'the wrong content was sent'
-    if isinstance(e, _Useless): return one_line(e)[:120]
+    if isinstance(e, InputError):
+        return 'the wrong content was sent'
+    if isinstance(e, _Useless):
+        return one_line(e)[:120]
     return getattr(e, 'strerror', None) or type(e).__name__
 
+# %% ../nbs/02_sources.ipynb #01ce205e
 def _first_good(source, urls, data_dir):
     "The verified zip from the first of `urls` that delivers it"
     failed = []
     for u in urls:
         u = (u,) if isinstance(u, str) else u
-        try: return _try_address(u, source, data_dir)
+        try:
+            return _try_address(u, source, data_dir)
         except (OSError, ValueError) as e:
             failed.append(f'{one_line(u[0])}: {_reason(e)}')
             say(f'failed: {failed[-1]}')
-    raise InputError(f'{source.name}: no address delivers it ({", ".join(failed)}); download it elsewhere, then `midas_task2 data import PATH`')
+    raise InputError(
+        f'{source.name}: no address delivers it ({", ".join(failed)}); download it elsewhere, then `midas_task2 data import PATH`'
+    )
 
+# %% ../nbs/02_sources.ipynb #766e8684
 def _there(name, data_dir, sources):
     "The source in `data_dir`; None when it is not there or wrong"
     with suppress(InputError):
-        if here := locate(name, data_dir, sources): return here[0]
+        if here := locate(name, data_dir, sources):
+            return here[0]
 
 # %% ../nbs/02_sources.ipynb #c36f3eb8
 def fetch_source(
-    name:str, # which source
-    data_dir:Path|str|None=None, # where to store; default: `data` at home
-    urls:tuple|None=None, # alternatives in order, each one address or a tuple of them; default: the source's own
-    sources:dict=SOURCES # the sources known
-)->Path: # the verified zip, or what was there already
+    name: str,  # which source
+    data_dir: Path | str | None = None,  # where to store; default: `data` at home
+    urls: tuple | None = None,  # alternatives in order, each one address or a tuple of them; default: the source's own
+    sources: dict = SOURCES,  # the sources known
+) -> Path:  # the verified zip, or what was there already
     "Download a source unless it is there, from where an earlier attempt stopped; raises `InputError` when no address delivers it"
     source, data_dir = _known(name, sources), _folder(data_dir)
-    if here := _there(name, data_dir, sources): return here
-    folder, lock = (data_dir/f'.fetch-{name}{x}' for x in ('', '.lock'))
+    if here := _there(name, data_dir, sources):
+        return here
+    folder, lock = (data_dir / f'.fetch-{name}{x}' for x in ('', '.lock'))
     with locked(lock, f'{name}: another process is fetching it; waiting'):
         try:
             if not (here := _there(name, data_dir, sources)):
@@ -405,22 +553,39 @@ def fetch_source(
                 shutil.rmtree(folder, ignore_errors=True)
             return here
         finally:
-            with suppress(OSError): folder.rmdir() # unless a part lies in it
-            with suppress(OSError): lock.unlink()
+            with suppress(OSError):
+                folder.rmdir()  # unless a part lies in it
+            with suppress(OSError):
+                lock.unlink()
 
 # %% ../nbs/02_sources.ipynb #83644f62
 def source_status(
-    data_dir:Path|str|None=None, # default: `data` at home
-    sources:dict=SOURCES # the sources known
-)->list: # per source a dictionary: `name`, `what`, `present`, `verified`, `path`, `bytes`, `files`, `digest`, `todo`; JSON-ready
+    data_dir: Path | str | None = None,  # default: `data` at home
+    sources: dict = SOURCES,  # the sources known
+) -> list:  # per source a dictionary: `name`, `what`, `present`, `verified`, `path`, `bytes`, `files`, `digest`, `todo`; JSON-ready
     "Which sources are in `data_dir`, whether they are right, and what to do about those that are not"
-    return [_status(s, Path(data_dir or home()/'data'), sources) for s in sources.values()]
+    return [_status(s, Path(data_dir or home() / 'data'), sources) for s in sources.values()]
 
+# %% ../nbs/02_sources.ipynb #43ce4ed3
 def _status(source, folder, sources):
-    row = dict(name=source.name, what=source.what, present=False, verified=False, path=None, bytes=None, files=None, digest=None,
-               todo=f'midas_task2 data fetch {source.name}')
-    try: here = locate(source.name, folder, sources)
-    except InputError as e: return row | dict(present=True, todo=str(e))
-    if not here: return row
+    row = dict(
+        name=source.name,
+        what=source.what,
+        present=False,
+        verified=False,
+        path=None,
+        bytes=None,
+        files=None,
+        digest=None,
+        todo=f'midas_task2 data fetch {source.name}',
+    )
+    try:
+        here = locate(source.name, folder, sources)
+    except InputError as e:
+        return row | dict(present=True, todo=str(e))
+    if not here:
+        return row
     path, digest = here
-    return row | dict(present=True, verified=True, path=str(path), bytes=_state(path)[1], files=source.files, digest=digest, todo='')
+    return row | dict(
+        present=True, verified=True, path=str(path), bytes=_state(path)[1], files=source.files, digest=digest, todo=''
+    )

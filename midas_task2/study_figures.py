@@ -14,159 +14,275 @@ from matplotlib.ticker import PercentFormatter
 from .core import plain_text
 
 BLUE, RED, GREY = '#0072B2', '#D55E00', '#7f7f7f'
-SHOWN = 'headline-alone', 'headline-pair', 'headline-context', 'headline-pair-ensemble-hand' # rows whose curves are drawn
+SHOWN = (
+    'headline-alone',
+    'headline-pair',
+    'headline-context',
+    'headline-pair-ensemble-hand',
+)  # rows whose curves are drawn
 
 # %% ../nbs/25_study_figures.ipynb #5293bba0
 def group_table(
-    rec, # a record of question 'answers' with the table `rows`
-    variants=('last','tta') # which answers
-)->pd.DataFrame: # text, indexed by what a row is
+    rec,  # a record of question 'answers' with the table `rows`
+    variants=('last', 'tta'),  # which answers
+) -> pd.DataFrame:  # text, indexed by what a row is
     "A group as people read it"
     number = lambda v: '–' if v is None or pd.isna(v) else f'{v:g}'
-    share = lambda v, sign='': f'{100*v:{sign}.2f}'.replace('-', '−')
-    span = lambda r, k, sign='': '–' if pd.isna(getattr(r, k, np.nan)) else f"{share(getattr(r, k), sign)} ({share(getattr(r, k+'_low'), sign)} to {share(getattr(r, k+'_high'), sign)})"
+    share = lambda v, sign='': f'{100 * v:{sign}.2f}'.replace('-', '−')
+    span = lambda r, k, sign='': (
+        '–'
+        if pd.isna(getattr(r, k, np.nan))
+        else f'{share(getattr(r, k), sign)} ({share(getattr(r, k + "_low"), sign)} to {share(getattr(r, k + "_high"), sign)})'
+    )
     names = dict(tta=' + test-time augmentation', average=' + averaged weights')
-    title = lambda r: r.what + names.get(r.variant, '' if r.variant == 'last' else f": {r.variant.replace('known_', '')} drawings known")
+    title = lambda r: (
+        r.what
+        + names.get(r.variant, '' if r.variant == 'last' else f': {r.variant.replace("known_", "")} drawings known')
+    )
     seeds = lambda r: f'{r.seeds}' if pd.isna(r.seeds_half_width) else f'{r.seeds} (± {share(r.seeds_half_width)})'
-    rows = [{'row':title(r), 'seeds':seeds(r), 'drawings':r.n, 'accuracy, %':span(r, 'accuracy'), 'difference':'' if r.row == rec.tables['base'] and r.variant == 'last' else span(r, 'difference', '+'), 'case-folded':share(r.accuracy_case_folded),
-             'shape-folded':share(r.accuracy_shape_folded), 'parameters':f'{r.params/1e6:.2f} M', 'multiply-adds':f'{r.macs/1e6:.0f} M', 'epochs':number(r.epochs), 's per epoch':number(round(getattr(r, "seconds_per_epoch", np.nan), 1))}
-            for r in study_rows(rec, variants).itertuples()]
+    rows = [
+        {
+            'row': title(r),
+            'seeds': seeds(r),
+            'drawings': r.n,
+            'accuracy, %': span(r, 'accuracy'),
+            'difference': '' if r.row == rec.tables['base'] and r.variant == 'last' else span(r, 'difference', '+'),
+            'case-folded': share(r.accuracy_case_folded),
+            'shape-folded': share(r.accuracy_shape_folded),
+            'parameters': f'{r.params / 1e6:.2f} M',
+            'multiply-adds': f'{r.macs / 1e6:.0f} M',
+            'epochs': number(r.epochs),
+            's per epoch': number(round(getattr(r, 'seconds_per_epoch', np.nan), 1)),
+        }
+        for r in study_rows(rec, variants).itertuples()
+    ]
     return pd.DataFrame(rows).set_index('row')
 
 # %% ../nbs/25_study_figures.ipynb #0cdfc7f9
 def closer_table(
-    records # of question 'answers'
-)->pd.DataFrame: # text, best first, of those that look closer at one row
+    records,  # of question 'answers'
+) -> pd.DataFrame:  # text, best first, of those that look closer at one row
     "How well confidence fits, and what refusing the least sure is worth"
-    share = lambda v: f'{100*v:.1f} %'
+    share = lambda v: f'{100 * v:.1f} %'
     found = sorted((r for r in records if 'risk_coverage' in r.tables), key=lambda r: -r.metrics['accuracy'])
-    rows = [{'who reads':r.tables['what'], 'people':'never met' if r.name.startswith('writers') else 'partly seen', 'accuracy':_percent(m), 'calibration error':share(m['calibration_error']), 'before the temperature':share(m['calibration_error_raw']),
-             'answered, to be 99 % right':share(m['answered_at_99']), 'right of these':share(m['right_at_99'])} for r in found for m in [r.metrics]]
+    rows = [
+        {
+            'who reads': r.tables['what'],
+            'people': 'never met' if r.name.startswith('writers') else 'partly seen',
+            'accuracy': _percent(m),
+            'calibration error': share(m['calibration_error']),
+            'before the temperature': share(m['calibration_error_raw']),
+            'answered, to be 99 % right': share(m['answered_at_99']),
+            'right of these': share(m['right_at_99']),
+        }
+        for r in found
+        for m in [r.metrics]
+    ]
     return pd.DataFrame(rows, columns=list(rows[0]) if rows else ['who reads']).set_index('who reads')
 
-def _percent(r): return f"{100*r['accuracy']:.1f} % ({100*r['accuracy_low']:.1f} to {100*r['accuracy_high']:.1f})"
+# %% ../nbs/25_study_figures.ipynb #92e28dd7
+def _percent(r):
+    return f'{100 * r["accuracy"]:.1f} % ({100 * r["accuracy_low"]:.1f} to {100 * r["accuracy_high"]:.1f})'
 
 # %% ../nbs/25_study_figures.ipynb #7826c0ba
 def study_answer(
-    answers:dict # name -> record of question 'answers'
-)->str: # Markdown
+    answers: dict,  # name -> record of question 'answers'
+) -> str:  # Markdown
     "The study's answer, from its records"
-    q = {(r['row'], r['variant']):r for g in ('headline','writers') if g in answers for r in answers[g].tables['rows']}
-    if ('headline-alone','last') not in q: return '*Not run yet: `midas_task2 study headline`.*'
-    a = q['headline-alone','last']
-    parts = [f"One network of {a['params']/1e6:.2f} M parameters, trained on four fifths of the drawings, reads {_percent(a)} of those it has not seen, {100*a['accuracy_case_folded']:.1f} % case-folded and {100*a['accuracy_shape_folded']:.1f} % shape-folded ({a['seeds']} seeds)."]
-    for key, words in {('headline-alone','tta'):'Averaged over changed copies of each drawing', ('headline-pair','last'):'Together with one that sees the crop to the ink', ('headline-alone-hand','known_5'):"Knowing the size and place of five other drawings of the writer", ('headline-alone-hand','last'):'Knowing those of all others',
-                       ('large-wide','last'):'By one network 1.5 times as wide, on pages of 72x96,', ('writers-alone','tta'):'On people it never met, averaged over copies'}.items():
-        if key in q: parts.append(f'{words} it is {_percent(q[key])}.')
-    if 'ablation' in answers: parts += _costs(answers['ablation'].tables['rows'])
+    q = {
+        (r['row'], r['variant']): r for g in ('headline', 'writers') if g in answers for r in answers[g].tables['rows']
+    }
+    if ('headline-alone', 'last') not in q:
+        return '*Not run yet: `midas_task2 study headline`.*'
+    a = q['headline-alone', 'last']
+    parts = [
+        f'One network of {a["params"] / 1e6:.2f} M parameters, trained on four fifths of the drawings, reads {_percent(a)} of those it has not seen, {100 * a["accuracy_case_folded"]:.1f} % case-folded and {100 * a["accuracy_shape_folded"]:.1f} % shape-folded ({a["seeds"]} seeds).'
+    ]
+    for key, words in {
+        ('headline-alone', 'tta'): 'Averaged over changed copies of each drawing',
+        ('headline-pair', 'last'): 'Together with one that sees the crop to the ink',
+        ('headline-alone-hand', 'known_5'): 'Knowing the size and place of five other drawings of the writer',
+        ('headline-alone-hand', 'last'): 'Knowing those of all others',
+        ('large-wide', 'last'): 'By one network 1.5 times as wide, on pages of 72x96,',
+        ('writers-alone', 'tta'): 'On people it never met, averaged over copies',
+    }.items():
+        if key in q:
+            parts.append(f'{words} it is {_percent(q[key])}.')
+    if 'ablation' in answers:
+        parts += _costs(answers['ablation'].tables['rows'])
     return ' '.join(parts)
 
+# %% ../nbs/25_study_figures.ipynb #9e53fdb9
 def _costs(rows):
     "Which changes of the recipe cost accuracy, which none, and what was expected of the crop"
     rows = [r for r in rows if r['variant'] == 'last' and r['difference'] is not None]
-    point = lambda r: f"{r['what']} ({100*r['difference']:+.1f})".replace('-', '−')
-    worse, better = ([r for r in rows if sign*r['difference'] > 0 and sign*r['difference_low'] > 0 and sign*r['difference_high'] > 0] for sign in (-1, 1))
-    told = [f"{text}: {', '.join(point(r) for r in sorted(some, key=lambda r: -abs(r['difference'])))}." for text, some in (('These changes of the recipe cost accuracy', worse), ('These add some', better)) if some]
-    if len(rows) > len(worse)+len(better): told.append(f'For the other {len(rows)-len(worse)-len(better)} the interval holds zero.')
-    if worse: told.append(f"We expected the crop to the ink to cost most; what cost most is {min(worse, key=lambda r: r['difference'])['what']}.")
+    point = lambda r: f'{r["what"]} ({100 * r["difference"]:+.1f})'.replace('-', '−')
+    worse, better = (
+        [
+            r
+            for r in rows
+            if sign * r['difference'] > 0 and sign * r['difference_low'] > 0 and sign * r['difference_high'] > 0
+        ]
+        for sign in (-1, 1)
+    )
+    told = [
+        f'{text}: {", ".join(point(r) for r in sorted(some, key=lambda r: -abs(r["difference"])))}.'
+        for text, some in (('These changes of the recipe cost accuracy', worse), ('These add some', better))
+        if some
+    ]
+    if len(rows) > len(worse) + len(better):
+        told.append(f'For the other {len(rows) - len(worse) - len(better)} the interval holds zero.')
+    if worse:
+        told.append(
+            f'We expected the crop to the ink to cost most; what cost most is {min(worse, key=lambda r: r["difference"])["what"]}.'
+        )
     return told
 
 # %% ../nbs/25_study_figures.ipynb #62fb8e1f
 def study_rows(
-    rec, # a record of question 'answers' with the table `rows`
-    variants=('last',) # which answers
-)->pd.DataFrame: # a row each, in the record's order
+    rec,  # a record of question 'answers' with the table `rows`
+    variants=('last',),  # which answers
+) -> pd.DataFrame:  # a row each, in the record's order
     "The rows of a group"
     t = pd.DataFrame(rec.tables['rows'])
     return t[t.variant.isin(variants)].reset_index(drop=True)
 
+# %% ../nbs/25_study_figures.ipynb #89f4bb23
 def plot_differences(
-    t:pd.DataFrame, # from `study_rows`
-    ax # where to draw
-): # `ax`
+    t: pd.DataFrame,  # from `study_rows`
+    ax,  # where to draw
+):  # `ax`
     "Differences in percentage points with their intervals, best on top"
-    t = t[t.difference.notna()].sort_values('difference') # without what is compared with
+    t = t[t.difference.notna()].sort_values('difference')  # without what is compared with
     for y, r in enumerate(t.itertuples()):
         colour = GREY if r.difference_low <= 0 <= r.difference_high else BLUE if r.difference > 0 else RED
-        ax.plot([100*r.difference_low, 100*r.difference_high], [y, y], color=colour, lw=1.5)
-        ax.plot(100*r.difference, y, 'o', color=colour, ms=5)
-    ax.axvline(0, color='#555555', lw=.8)
+        ax.plot([100 * r.difference_low, 100 * r.difference_high], [y, y], color=colour, lw=1.5)
+        ax.plot(100 * r.difference, y, 'o', color=colour, ms=5)
+    ax.axvline(0, color='#555555', lw=0.8)
     ax.set_yticks(range(len(t)), [plain_text(w) for w in t.what])
-    ax.set(xlabel='difference in accuracy, percentage points', ylim=(-.7, len(t)-.3))
+    ax.set(xlabel='difference in accuracy, percentage points', ylim=(-0.7, len(t) - 0.3))
     return ax
 
+# %% ../nbs/25_study_figures.ipynb #85aaaa64
 def plot_ladder(
-    t:pd.DataFrame, # from `study_rows`, with `macs`
-    ax # where to draw
-): # `ax`
+    t: pd.DataFrame,  # from `study_rows`, with `macs`
+    ax,  # where to draw
+):  # `ax`
     "Accuracy against the cost of reading one image"
     for r in t.itertuples():
         ours = r.row.endswith('compact')
-        ax.errorbar(r.macs/1e6, 100*r.accuracy, [[100*(r.accuracy-r.accuracy_low)], [100*(r.accuracy_high-r.accuracy)]], fmt='o', ms=6, lw=1, color=BLUE if ours else GREY)
-        above = r.accuracy >= t.accuracy[np.isclose(t.macs, r.macs)].max() # of those that cost the same, the better one's name goes on top
-        ax.annotate(plain_text(r.row.split('-', 1)[-1]), (r.macs/1e6, 100*r.accuracy), xytext=(6,5 if above else -10), textcoords='offset points', fontsize=8, color=BLUE if ours else '#333333')
+        ax.errorbar(
+            r.macs / 1e6,
+            100 * r.accuracy,
+            [[100 * (r.accuracy - r.accuracy_low)], [100 * (r.accuracy_high - r.accuracy)]],
+            fmt='o',
+            ms=6,
+            lw=1,
+            color=BLUE if ours else GREY,
+        )
+        above = (
+            r.accuracy >= t.accuracy[np.isclose(t.macs, r.macs)].max()
+        )  # of those that cost the same, the better one's name goes on top
+        ax.annotate(
+            plain_text(r.row.split('-', 1)[-1]),
+            (r.macs / 1e6, 100 * r.accuracy),
+            xytext=(6, 5 if above else -10),
+            textcoords='offset points',
+            fontsize=8,
+            color=BLUE if ours else '#333333',
+        )
     ax.set_xscale('log')
     ax.set(xlabel='multiply-adds per image (millions)', ylabel='accuracy (%)')
     return ax
 
+# %% ../nbs/25_study_figures.ipynb #484a336b
 def plot_sweep(
-    t:pd.DataFrame, # from `study_rows`
-    ax, # where to draw
-    x:str='lr', # or 'bs'
-    by:str='opt' # a line for each
-): # `ax`
+    t: pd.DataFrame,  # from `study_rows`
+    ax,  # where to draw
+    x: str = 'lr',  # or 'bs'
+    by: str = 'opt',  # a line for each
+):  # `ax`
     "Accuracy over a setting on a logarithmic axis"
     for i, (name, part) in enumerate(t.sort_values(x).groupby(by, sort=False)):
-        ax.errorbar(part[x], 100*part.accuracy, 100*np.array([part.accuracy-part.accuracy_low, part.accuracy_high-part.accuracy]), marker='o', ms=4, lw=1.4, capsize=2, color=f'C{i}', label=plain_text(name))
+        ax.errorbar(
+            part[x],
+            100 * part.accuracy,
+            100 * np.array([part.accuracy - part.accuracy_low, part.accuracy_high - part.accuracy]),
+            marker='o',
+            ms=4,
+            lw=1.4,
+            capsize=2,
+            color=f'C{i}',
+            label=plain_text(name),
+        )
     ax.set_xscale('log', **(dict(base=2) if x == 'bs' else {}))
     ax.set(xlabel=dict(lr='learning rate (peak)', bs='images in a batch').get(x, x), ylabel='accuracy (%)')
-    if t[by].nunique() > 1: ax.legend(fontsize=8, ncols=2)
+    if t[by].nunique() > 1:
+        ax.legend(fontsize=8, ncols=2)
     return ax
 
 # %% ../nbs/25_study_figures.ipynb #1fe4999e
 def plot_reliability(
-    rows, # from `reliability`, as dicts
-    ax, # where to draw
-    label:str='', # in the legend
-    color:str=BLUE
-): # `ax`
+    rows,  # from `reliability`, as dicts
+    ax,  # where to draw
+    label: str = '',  # in the legend
+    color: str = BLUE,
+):  # `ax`
     "How often it was right against how sure it was; dots as large as their share, none for fewer than 20"
     t = pd.DataFrame(rows)
-    t = t[t.n >= min(20, t.n.max())] # what fewer drawings say is chance
-    ax.plot([0,100], [0,100], color='#aaaaaa', lw=.8)
-    ax.plot(100*t.confidence, 100*t.accuracy, lw=1.2, color=color, label=label or None)
-    ax.scatter(100*t.confidence, 100*t.accuracy, s=8+300*t.n/t.n.sum(), color=color, alpha=.6, lw=0)
-    ax.set(xlabel='confidence (%)', ylabel='right (%)', xlim=(0,102), ylim=(0,102), aspect='equal')
-    if label: ax.legend(fontsize=8, loc='upper left')
+    t = t[t.n >= min(20, t.n.max())]  # what fewer drawings say is chance
+    ax.plot([0, 100], [0, 100], color='#aaaaaa', lw=0.8)
+    ax.plot(100 * t.confidence, 100 * t.accuracy, lw=1.2, color=color, label=label or None)
+    ax.scatter(100 * t.confidence, 100 * t.accuracy, s=8 + 300 * t.n / t.n.sum(), color=color, alpha=0.6, lw=0)
+    ax.set(xlabel='confidence (%)', ylabel='right (%)', xlim=(0, 102), ylim=(0, 102), aspect='equal')
+    if label:
+        ax.legend(fontsize=8, loc='upper left')
     return ax
 
+# %% ../nbs/25_study_figures.ipynb #001e0770
 def plot_risk_coverage(
-    rows, # from `risk_coverage`, as dicts
-    ax, # where to draw
-    label:str='', # in the legend
-    color:str=BLUE
-): # `ax`
+    rows,  # from `risk_coverage`, as dicts
+    ax,  # where to draw
+    label: str = '',  # in the legend
+    color: str = BLUE,
+):  # `ax`
     "Accuracy of the answers given, when the least sure are refused"
     t = pd.DataFrame(rows)
-    ax.plot(100*t.coverage, 100*t.accuracy, color=color, lw=1.6, label=label or None)
-    ax.axhline(99, color='#555555', lw=.8, ls=':')
-    ax.set(xlabel='drawings answered (%)', ylabel='of these right (%)', xlim=(0,101))
-    if label: ax.legend(fontsize=8, loc='lower left')
+    ax.plot(100 * t.coverage, 100 * t.accuracy, color=color, lw=1.6, label=label or None)
+    ax.axhline(99, color='#555555', lw=0.8, ls=':')
+    ax.set(xlabel='drawings answered (%)', ylabel='of these right (%)', xlim=(0, 101))
+    if label:
+        ax.legend(fontsize=8, loc='lower left')
     return ax
 
-CHANGED = dict(half='half as large', two_thirds='two thirds as large', larger_half='half as large again', double='twice as large', cropped='cropped to its ink', inverted='white on black')
+# %% ../nbs/25_study_figures.ipynb #6123d718
+CHANGED = dict(
+    half='half as large',
+    two_thirds='two thirds as large',
+    larger_half='half as large again',
+    double='twice as large',
+    cropped='cropped to its ink',
+    inverted='white on black',
+)
 
+# %% ../nbs/25_study_figures.ipynb #46d1b857
 def plot_changes(
-    rows, # the table `changes` of the record 'robustness'
-    ax # where to draw
-): # `ax`
+    rows,  # the table `changes` of the record 'robustness'
+    ax,  # where to draw
+):  # `ax`
     "Accuracy on changed drawings: the page's network, the crop's, and both together"
     t = pd.DataFrame(rows)[::-1].reset_index(drop=True)
-    for i, (name, label, colour) in enumerate((('page',"the page's network",GREY), ('crop',"the crop's network",BLUE), ('both','both together','#E69F00'))):
-        ax.scatter(100*t[f'{name}_accuracy'], t.index, s=60-16*i, color=colour, label=label, zorder=2+i)
+    for i, (name, label, colour) in enumerate(
+        (
+            ('page', "the page's network", GREY),
+            ('crop', "the crop's network", BLUE),
+            ('both', 'both together', '#E69F00'),
+        )
+    ):
+        ax.scatter(100 * t[f'{name}_accuracy'], t.index, s=60 - 16 * i, color=colour, label=label, zorder=2 + i)
     ax.set_yticks(t.index, [CHANGED.get(c, c.replace('_', ' ') + (' %' if c[-1].isdigit() else '')) for c in t.change])
     ax.xaxis.set_major_formatter(PercentFormatter(decimals=0))
-    ax.set(xlabel='accuracy', xlim=(0,100))
+    ax.set(xlabel='accuracy', xlim=(0, 100))
     ax.grid(axis='y', color='#eeeeee')
-    ax.legend(fontsize=8, ncols=3, frameon=False, loc='lower center', bbox_to_anchor=(.5, 1))
+    ax.legend(fontsize=8, ncols=3, frameon=False, loc='lower center', bbox_to_anchor=(0.5, 1))
     return ax

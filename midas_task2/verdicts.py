@@ -23,52 +23,76 @@ from .glyphs import corrupt, sample_given, transition
 from .mnist_tables import right_verdict
 
 # %% ../nbs/37_verdicts.ipynb #eb22171a
-RATES = .1, .4, .8
-CASES = [('clean', 0.), *((kind, rate) for kind in ('symmetric','pair','permuted','random') for rate in RATES), *((kind, 1.) for kind in ('permuted','random','complementary'))]
-UNSEEN = [('complementary', .2), ('uneven', 1.), ('renamed', 1.)] # beyond the kinds; in the first a fifth of the labels is complementary, the rest right
-FIRST = 20 # seed; all rules were made with other labels, networks and folds, of seeds below it
-IMAGES = dict( # name -> the images and their right labels
+RATES = 0.1, 0.4, 0.8
+CASES = [
+    ('clean', 0.0),
+    *((kind, rate) for kind in ('symmetric', 'pair', 'permuted', 'random') for rate in RATES),
+    *((kind, 1.0) for kind in ('permuted', 'random', 'complementary')),
+]
+UNSEEN = [
+    ('complementary', 0.2),
+    ('uneven', 1.0),
+    ('renamed', 1.0),
+]  # beyond the kinds; in the first a fifth of the labels is complementary, the rest right
+FIRST = 20  # seed; all rules were made with other labels, networks and folds, of seeds below it
+
+# %% ../nbs/37_verdicts.ipynb #73529b3e
+IMAGES = dict(  # name -> the images and their right labels
     digits=lambda where: embedded_digits('train'),
     mnist=lambda where: (s := load_set('mnist_train', where)).subset(balanced_subset(s.targets, 10_000)),
-    drawings=lambda where: load_set('drawings', where, 'mnist_style'))
+    drawings=lambda where: load_set('drawings', where, 'mnist_style'),
+)
 
 # %% ../nbs/37_verdicts.ipynb #ceacba4f
 def spoil(
-    targets:np.ndarray, # int [N], right labels
-    kind:str, # as for `corrupt`, or 'uneven' and 'renamed': complementary, towards some classes, or of classes that exchanged their names
-    rate:float, # as for `corrupt`
-    n_classes:int, # C
-    seed:int=0
-)->tuple: # int64 [N], and float [C, C], P(label = column | right = row)
+    targets: np.ndarray,  # int [N], right labels
+    kind: str,  # as for `corrupt`, or 'uneven' and 'renamed': complementary, towards some classes, or of classes that exchanged their names
+    rate: float,  # as for `corrupt`
+    n_classes: int,  # C
+    seed: int = 0,
+) -> tuple:  # int64 [N], and float [C, C], P(label = column | right = row)
     "Labels that are wrong in a known way"
-    if kind not in ('uneven','renamed'): return corrupt(targets, kind, rate, n_classes, seed)
-    if n_classes < 4: raise InputError(f'{n_classes} classes: {kind} complementary labels need four or more')
+    if kind not in ('uneven', 'renamed'):
+        return corrupt(targets, kind, rate, n_classes, seed)
+    if n_classes < 4:
+        raise InputError(f'{n_classes} classes: {kind} complementary labels need four or more')
     T = transition('complementary', n_classes=n_classes)
-    if kind == 'renamed': T = T @ transition('permuted', n_classes=n_classes, seed=seed)
+    if kind == 'renamed':
+        T = T @ transition('permuted', n_classes=n_classes, seed=seed)
     else:
         for row, order in zip(T, np.random.default_rng([seed, 3]).random(T.shape).argsort(1)):
-            for share, group in zip((.6, .3, .1), np.array_split([c for c in order if row[c]], 3)): row[group] = share/len(group)
-    T = (1-rate)*np.eye(n_classes) + rate*T
+            for share, group in zip((0.6, 0.3, 0.1), np.array_split([c for c in order if row[c]], 3)):
+                row[group] = share / len(group)
+    T = (1 - rate) * np.eye(n_classes) + rate * T
     return sample_given(targets, T, seed), T
 
 # %% ../nbs/37_verdicts.ipynb #f90b0c47
-STEPS = dict(smoke=40, quick=500, full=1000) # profile -> steps of each network's training
+STEPS = dict(smoke=40, quick=500, full=1000)  # profile -> steps of each network's training
 
+# %% ../nbs/37_verdicts.ipynb #ab5749d8
 def run_verdict(
-    images:str, # a key of `IMAGES`
-    kind:str, # as for `spoil`
-    rate:float, # as for `spoil`
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    seed:int=0, # of the labels and the networks
-    profile:str='quick', # a key of `STEPS`
-    fresh:bool=False # run even when the record is there
-)->Record:
+    images: str,  # a key of `IMAGES`
+    kind: str,  # as for `spoil`
+    rate: float,  # as for `spoil`
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    seed: int = 0,  # of the labels and the networks
+    profile: str = 'quick',  # a key of `STEPS`
+    fresh: bool = False,  # run even when the record is there
+) -> Record:
     "Spoil the labels of a set, and diagnose them without and with a reference; raises `InputError` where cleanlab is not installed"
     need_cleanlab()
     s = IMAGES[images](where)
     C, steps = len(s.vocab), STEPS[profile]
-    rec = Record('q3', f'verdict-{images}-{kind}-{rate:g}', dict(images=images, spoiled=kind, rate=rate, steps=steps, thresholds=THRESHOLDS), dict(images=s.describe()), seed, where['kind'], profile)
+    rec = Record(
+        'q3',
+        f'verdict-{images}-{kind}-{rate:g}',
+        dict(images=images, spoiled=kind, rate=rate, steps=steps, thresholds=THRESHOLDS),
+        dict(images=s.describe()),
+        seed,
+        where['kind'],
+        profile,
+    )
 
     def work(rec):
         start = time.perf_counter()
@@ -76,46 +100,75 @@ def run_verdict(
         doubtful = replace(s, targets=given)
         q, fold, nets = ask_witnesses(doubtful, steps, seed)
         found = dict(alone=diagnose_labels(q, given, fold=fold, seed=seed, vocab=s.vocab))
-        audit = refine(doubtful, found['alone'], q, fold, nets, steps*8//5, seed)
+        audit = refine(doubtful, found['alone'], q, fold, nets, steps * 8 // 5, seed)
         seconds = time.perf_counter() - start
-        reads = cross_predict(s, None, 2, 60, seed+1)[0].argmax(1)
+        reads = cross_predict(s, None, 2, 60, seed + 1)[0].argmax(1)
         found['with_reference'] = diagnose_labels(q, given, reads, fold, seed=seed, vocab=s.vocab)
         found['cleanlab'] = by_cleanlab(q, given)
         found['audit'] = audit.diagnosis
-        rec.metrics.update(seconds=seconds, share_right=float((given == s.targets).mean()), reference_accuracy=float((reads == s.targets).mean()), recovered=float((audit.recovered == s.targets).mean()))
+        rec.metrics.update(
+            seconds=seconds,
+            share_right=float((given == s.targets).mean()),
+            reference_accuracy=float((reads == s.targets).mean()),
+            recovered=float((audit.recovered == s.targets).mean()),
+        )
         for n, d in found.items():
-            rec.metrics |= {f'{n}_share_right':d['share_right'], f'{n}_matrix_error':float(np.abs(np.array(d['transition'])-T).max())}
-            if 'kind' not in d: continue
-            rec.metrics[f'{n}_entries_held'] = float(((np.array(d['transition_low']) <= T) & (T <= np.array(d['transition_high']))).mean())
-            rec.tables[n] = {k:d[k] for k in ('kind','confidence','share_right_low','share_right_high','mixed','evidence','note')} | dict(right=d['kind'] == right_verdict(kind, rate, n == 'with_reference'), even=d['even'])
+            rec.metrics |= {
+                f'{n}_share_right': d['share_right'],
+                f'{n}_matrix_error': float(np.abs(np.array(d['transition']) - T).max()),
+            }
+            if 'kind' not in d:
+                continue
+            rec.metrics[f'{n}_entries_held'] = float(
+                ((np.array(d['transition_low']) <= T) & (T <= np.array(d['transition_high']))).mean()
+            )
+            rec.tables[n] = {
+                k: d[k]
+                for k in ('kind', 'confidence', 'share_right_low', 'share_right_high', 'mixed', 'evidence', 'note')
+            } | dict(right=d['kind'] == right_verdict(kind, rate, n == 'with_reference'), even=d['even'])
+
     return run_once(rec, out, work, fresh)
 
 # %% ../nbs/37_verdicts.ipynb #fa7d5595
 def need_cleanlab():
     "Ask for the library before hours of training"
-    if find_spec('cleanlab') is None: raise InputError('cleanlab is not installed, and this comparison needs it; `pip install cleanlab`')
+    if find_spec('cleanlab') is None:
+        raise InputError('cleanlab is not installed, and this comparison needs it; `pip install cleanlab`')
 
+# %% ../nbs/37_verdicts.ipynb #62e22279
 def by_cleanlab(
-    q:np.ndarray, # float [N, C], chances of given labels for images that were not trained on
-    given:np.ndarray # int [N]
-)->dict: # `share_right`, `transition`
+    q: np.ndarray,  # float [N, C], chances of given labels for images that were not trained on
+    given: np.ndarray,  # int [N]
+) -> dict:  # `share_right`, `transition`
     "The share of right labels and the matrix as confident learning estimates them"
     from cleanlab import count
-    joint = count.estimate_joint(given, q) # rows given, columns true
-    return dict(share_right=float(np.trace(joint)), transition=(joint/joint.sum(0).clip(min=1e-12)).T.tolist())
+
+    joint = count.estimate_joint(given, q)  # rows given, columns true
+    return dict(share_right=float(np.trace(joint)), transition=(joint / joint.sum(0).clip(min=1e-12)).T.tolist())
 
 # %% ../nbs/37_verdicts.ipynb #67bd2a8e
 def run_verdicts(
-    where:dict, # from `resolve_data`
-    out:Path|str, # the output folder
-    profile:str='quick', # a key of `STEPS`
-    only=None, # keys of `IMAGES`; default: all
-    seeds:int=3, # from `FIRST`; 'smoke': one
-    workers:int=0, # as for `in_processes`
-    fresh:bool=False # run even what is there
-)->list: # records
+    where: dict,  # from `resolve_data`
+    out: Path | str,  # the output folder
+    profile: str = 'quick',  # a key of `STEPS`
+    only=None,  # keys of `IMAGES`; default: all
+    seeds: int = 3,  # from `FIRST`; 'smoke': one
+    workers: int = 0,  # as for `in_processes`
+    fresh: bool = False,  # run even what is there
+) -> list:  # records
     "Every kind at every rate, on every set of images; raises `InputError` where cleanlab is not installed"
     need_cleanlab()
-    if unknown := set(only or ()) - set(IMAGES): raise InputError(f"images '{min(unknown)}' are not known; choose from {', '.join(IMAGES)}")
-    return list(in_processes([partial(run_verdict, images, kind, rate, where, out, seed, profile, fresh)
-                              for seed in range(FIRST, FIRST + (1 if profile == 'smoke' else seeds)) for images in IMAGES if not only or images in only for kind, rate in CASES+UNSEEN], workers))
+    if unknown := set(only or ()) - set(IMAGES):
+        raise InputError(f"images '{min(unknown)}' are not known; choose from {', '.join(IMAGES)}")
+    return list(
+        in_processes(
+            [
+                partial(run_verdict, images, kind, rate, where, out, seed, profile, fresh)
+                for seed in range(FIRST, FIRST + (1 if profile == 'smoke' else seeds))
+                for images in IMAGES
+                if not only or images in only
+                for kind, rate in CASES + UNSEEN
+            ],
+            workers,
+        )
+    )

@@ -19,138 +19,162 @@ from .datasets import ImageSet
 from .explore import PAGE_HEIGHT, ink_geometry
 
 # %% ../nbs/06_writers.ipynb #dbe2248d
-PEN = 20 # page pixels
+PEN = 20  # page pixels
+
 
 def hand_features(
-    s:ImageSet # of whole pages: the `page` rendering
-)->np.ndarray: # float [N, 4]: log height, log width, y, x; nan for an empty page
+    s: ImageSet,  # of whole pages: the `page` rendering
+) -> np.ndarray:  # float [N, 4]: log height, log width, y, x; nan for an empty page
     "Size and place of each drawing"
     g = ink_geometry(s)
-    return np.stack([np.log(g.height+PEN), np.log(g.width+PEN), g.y/PAGE_HEIGHT, g.x/PAGE_HEIGHT], 1)
+    return np.stack([np.log(g.height + PEN), np.log(g.width + PEN), g.y / PAGE_HEIGHT, g.x / PAGE_HEIGHT], 1)
 
 # %% ../nbs/06_writers.ipynb #d5cdad0c
 @dataclass
 class Hand:
     "How drawings of a class differ: between writers and within one"
-    means:np.ndarray # float [C, 4], per class
-    between:np.ndarray # float [4, 4], covariance of the writers' offsets
-    within:np.ndarray # float [4, 4], covariance within a writer
 
-    def offset(self,
-        features:np.ndarray, # float [n, 4] of one writer's known drawings; n may be 0
-        targets:np.ndarray # int [n], what they are
-    )->np.ndarray: # float [4]
+    means: np.ndarray  # float [C, 4], per class
+    between: np.ndarray  # float [4, 4], covariance of the writers' offsets
+    within: np.ndarray  # float [4, 4], covariance within a writer
+
+    def offset(
+        self,
+        features: np.ndarray,  # float [n, 4] of one writer's known drawings; n may be 0
+        targets: np.ndarray,  # int [n], what they are
+    ) -> np.ndarray:  # float [4]
         "The best linear prediction of that writer's offset"
         return self.posterior(features, targets)[0]
 
-    def posterior(self,
-        features:np.ndarray, # float [n, 4] of one writer's known drawings; n may be 0
-        targets:np.ndarray # int [n], what they are
-    )->tuple: # float [4] and [4, 4]
+    def posterior(
+        self,
+        features: np.ndarray,  # float [n, 4] of one writer's known drawings; n may be 0
+        targets: np.ndarray,  # int [n], what they are
+    ) -> tuple:  # float [4] and [4, 4]
         "Mean and covariance of that writer's offset, given the known drawings"
         r = features - self.means[targets]
         r = r[np.isfinite(r).all(1)]
-        if not len(r): return np.zeros(len(self.within)), self.between
-        gain = self.between @ np.linalg.inv(self.between + self.within/len(r))
+        if not len(r):
+            return np.zeros(len(self.within)), self.between
+        gain = self.between @ np.linalg.inv(self.between + self.within / len(r))
         return gain @ r.mean(0), self.between - gain @ self.between
 
-    def log_density(self,
-        features:np.ndarray, # float [4] of one drawing
-        offset:np.ndarray, # float [4], from `posterior`
-        spread:np.ndarray # float [4, 4], from `posterior`
-    )->np.ndarray: # float [C]
+    def log_density(
+        self,
+        features: np.ndarray,  # float [4] of one drawing
+        offset: np.ndarray,  # float [4], from `posterior`
+        spread: np.ndarray,  # float [4, 4], from `posterior`
+    ) -> np.ndarray:  # float [C]
         "Logarithm of the normal density of a drawing's size and place, for each class it may be"
         covariance = self.within + spread
         d = features - self.means - offset
-        return -.5*np.einsum('cd,cd->c', d, np.linalg.solve(covariance, d.T).T) - .5*np.linalg.slogdet(covariance)[1]
+        return (
+            -0.5 * np.einsum('cd,cd->c', d, np.linalg.solve(covariance, d.T).T) - 0.5 * np.linalg.slogdet(covariance)[1]
+        )
 
+# %% ../nbs/06_writers.ipynb #b07d8a29
 def fit_hand(
-    s:ImageSet # training drawings, whole pages, with writers
-)->Hand:
+    s: ImageSet,  # training drawings, whole pages, with writers
+) -> Hand:
     "Class means and both covariances, from drawings whose class and writer are known"
-    if s.writers is None: raise InputError(f'{s.name}: its writers are not known; use the drawings of trainPart1 or the glyphs')
+    if s.writers is None:
+        raise InputError(f'{s.name}: its writers are not known; use the drawings of trainPart1 or the glyphs')
     x = hand_features(s)
-    good = np.isfinite(x).all(1) # not empty
-    if len(np.unique(s.writers[good])) < 2: raise InputError(f'{s.name}: fewer than two writers; their spread cannot be told')
+    good = np.isfinite(x).all(1)  # not empty
+    if len(np.unique(s.writers[good])) < 2:
+        raise InputError(f'{s.name}: fewer than two writers; their spread cannot be told')
     x, y, w = x[good], s.targets[good], np.unique(s.writers[good], return_inverse=True)[1]
     total = np.stack([x[y == c].mean(0) if (y == c).any() else np.full(4, np.nan) for c in range(len(s.vocab))])
     r, n = x - total[y], np.bincount(w)
-    m = np.stack([np.bincount(w, r[:,j])/n for j in range(4)], 1) # mean residual of each writer
+    m = np.stack([np.bincount(w, r[:, j]) / n for j in range(4)], 1)  # mean residual of each writer
     e = r - m[w]
-    within = e.T@e / max(len(x) - len(n) - len(np.unique(y)) + 1, 1)
-    size, vectors = np.linalg.eigh(np.cov(m.T) - within*np.mean(1/n))
-    return Hand(total, (vectors*np.maximum(size, 1e-6))@vectors.T, within)
+    within = e.T @ e / max(len(x) - len(n) - len(np.unique(y)) + 1, 1)
+    size, vectors = np.linalg.eigh(np.cov(m.T) - within * np.mean(1 / n))
+    return Hand(total, (vectors * np.maximum(size, 1e-6)) @ vectors.T, within)
 
 # %% ../nbs/06_writers.ipynb #96acb8b9
 def writer_offsets(
-    hand:Hand,
-    s:ImageSet, # what to find offsets for
-    known:ImageSet, # drawings whose class is known; where one has the same `ids` as the drawing in question, it is left out
-    n:int|None=None, # how many known drawings of a writer to use, drawn by lot; None: all
-    seed:int=0 # of the lots
-)->np.ndarray: # float [N, 4]
+    hand: Hand,
+    s: ImageSet,  # what to find offsets for
+    known: ImageSet,  # drawings whose class is known; where one has the same `ids` as the drawing in question, it is left out
+    n: int | None = None,  # how many known drawings of a writer to use, drawn by lot; None: all
+    seed: int = 0,  # of the lots
+) -> np.ndarray:  # float [N, 4]
     "The offset of each drawing's writer, from that writer's other, known drawings"
-    if any(a is None for a in (s.writers, s.ids, known.writers, known.ids)): raise InputError(f'{s.name}: its writers (or numbers) are not known; use the drawings of trainPart1 or the glyphs')
+    if any(a is None for a in (s.writers, s.ids, known.writers, known.ids)):
+        raise InputError(
+            f'{s.name}: its writers (or numbers) are not known; use the drawings of trainPart1 or the glyphs'
+        )
     x = hand_features(known)
-    return np.array([hand.offset(x[others], known.targets[others]) for others in _others(s, known, n, seed)]).reshape(len(s), 4)
+    return np.array([hand.offset(x[others], known.targets[others]) for others in _others(s, known, n, seed)]).reshape(
+        len(s), 4
+    )
 
+# %% ../nbs/06_writers.ipynb #c25158dc
 def _others(s, known, n, seed):
     "Per drawing, the places in `known` of the writer's other drawings, or `n` of them drawn by lot"
-    rng, of = np.random.default_rng(seed), {w:np.flatnonzero(known.writers == w) for w in np.unique(s.writers)}
+    rng, of = np.random.default_rng(seed), {w: np.flatnonzero(known.writers == w) for w in np.unique(s.writers)}
     for w, key in zip(s.writers, s.ids):
         others = of[w][known.ids[of[w]] != key]
         yield others if n is None or len(others) <= n else rng.choice(others, n, replace=False)
 
+# %% ../nbs/06_writers.ipynb #931ace04
 def average_hand(
-    s:ImageSet, # whole pages
-    offsets:np.ndarray # float [N, 4] from `writer_offsets`
-)->ImageSet: # the same drawings
+    s: ImageSet,  # whole pages
+    offsets: np.ndarray,  # float [N, 4] from `writer_offsets`
+) -> ImageSet:  # the same drawings
     "Each drawing as the average hand would have placed and sized it"
-    b, x = torch.as_tensor(offsets, dtype=torch.float32), torch.as_tensor(s.images)[:,None].float()
-    aspect, theta = x.shape[-1]/x.shape[-2], torch.zeros(len(s), 2, 3)
-    theta[:,0,0], theta[:,1,1] = b[:,1].exp(), b[:,0].exp() # a sampling grid that is wider makes the ink smaller
-    theta[:,0,2], theta[:,1,2] = 2*b[:,3]/aspect, 2*b[:,2] # the grid runs from -1 to 1
+    b, x = torch.as_tensor(offsets, dtype=torch.float32), torch.as_tensor(s.images)[:, None].float()
+    aspect, theta = x.shape[-1] / x.shape[-2], torch.zeros(len(s), 2, 3)
+    theta[:, 0, 0], theta[:, 1, 1] = b[:, 1].exp(), b[:, 0].exp()  # a sampling grid that is wider makes the ink smaller
+    theta[:, 0, 2], theta[:, 1, 2] = 2 * b[:, 3] / aspect, 2 * b[:, 2]  # the grid runs from -1 to 1
     moved = F.grid_sample(x, F.affine_grid(theta, x.shape, align_corners=False), align_corners=False)
-    return replace(s, images=moved[:,0].round().clamp(0, 255).byte().numpy())
+    return replace(s, images=moved[:, 0].round().clamp(0, 255).byte().numpy())
 
 # %% ../nbs/06_writers.ipynb #2b6282c5
 def size_evidence(
-    hand:Hand,
-    s:ImageSet # what to read
-)->np.ndarray: # float [N, C]; zeros for an empty page
+    hand: Hand,
+    s: ImageSet,  # what to read
+) -> np.ndarray:  # float [N, C]; zeros for an empty page
     "Log density of size and place per class, whoever drew it; shifted so that each row's mean is zero"
     x = hand_features(s)
     anybody = hand.posterior(x[:0], s.targets[:0])
     res = np.array([hand.log_density(v, *anybody) for v in x]).reshape(len(s), -1)
-    return np.nan_to_num(res - np.nanmean(res, axis=1, keepdims=True)) # a class that the training part lacks has no mean
+    return np.nan_to_num(
+        res - np.nanmean(res, axis=1, keepdims=True)
+    )  # a class that the training part lacks has no mean
 
+# %% ../nbs/06_writers.ipynb #08407d37
 def hand_evidence(
-    hand:Hand,
-    s:ImageSet, # what to read
-    known:ImageSet, # as for `writer_offsets`
-    n:int|None=None, # as for `writer_offsets`
-    seed:int=0 # as for `writer_offsets`
-)->np.ndarray: # float [N, C]; zeros where nothing is known
+    hand: Hand,
+    s: ImageSet,  # what to read
+    known: ImageSet,  # as for `writer_offsets`
+    n: int | None = None,  # as for `writer_offsets`
+    seed: int = 0,  # as for `writer_offsets`
+) -> np.ndarray:  # float [N, C]; zeros where nothing is known
     "Log ratio per class: size and place if this writer drew it, against a writer of whom nothing is known"
     x, theirs, res = hand_features(s), hand_features(known), np.zeros((len(s), len(s.vocab)))
     anybody = hand.posterior(theirs[:0], known.targets[:0])
     for i, others in enumerate(_others(s, known, n, seed)):
         if len(others) and np.isfinite(x[i]).all():
-            res[i] = hand.log_density(x[i], *hand.posterior(theirs[others], known.targets[others])) - hand.log_density(x[i], *anybody)
-    return np.nan_to_num(res) # a class that the training part lacks has no mean
+            res[i] = hand.log_density(x[i], *hand.posterior(theirs[others], known.targets[others])) - hand.log_density(
+                x[i], *anybody
+            )
+    return np.nan_to_num(res)  # a class that the training part lacks has no mean
 
 # %% ../nbs/06_writers.ipynb #e640ca4a
 def assign_missing(
-    probs:np.ndarray, # float [N, C] of held-out drawings
-    writers:np.ndarray, # int [N]
-    known:ImageSet # the training drawings, with writers
-)->np.ndarray: # int [N]
+    probs: np.ndarray,  # float [N, C] of held-out drawings
+    writers: np.ndarray,  # int [N]
+    known: ImageSet,  # the training drawings, with writers
+) -> np.ndarray:  # int [N]
     "The likeliest one-to-one assignment of each writer's held-out drawings to the classes that the training part lacks of that writer (Kuhn 1955); where a writer has more drawings than lacking classes, all classes are open"
     res, cost = probs.argmax(1), -np.log(np.clip(probs.astype(float), 1e-9, 1))
     for w in np.unique(writers):
         mine = np.flatnonzero(writers == w)
         lacking = np.setdiff1d(np.arange(probs.shape[1]), known.targets[known.writers == w])
-        if len(mine) > len(lacking): continue
+        if len(mine) > len(lacking):
+            continue
         row, col = linear_sum_assignment(cost[np.ix_(mine, lacking)])
         res[mine[row]] = lacking[col]
     return res

@@ -1,73 +1,125 @@
 """Core-seconds of training: the usual recipe (fastai, ResNet34 from scratch, 224 pixels) against ours, a few batches of each in turn: cost.py DATA_ZIP [--rounds N] [--json FILE]"""
+
 import argparse, json, statistics, sys, tempfile, time, zipfile
 from pathlib import Path
 
 import torch
 
-DRAWINGS, USUAL_EPOCHS, USUAL_BATCH = 1984, 30, 64 # four fifths of the drawings; what the first seed report trained
+DRAWINGS, USUAL_EPOCHS, USUAL_BATCH = 1984, 30, 64  # four fifths of the drawings; what the first seed report trained
+
 
 def usual_batches(folder):
     "fastai's own pipeline and ResNet34, as in the first seed report; yields after each training step"
-    from fastai.vision.all import CrossEntropyLossFlat, ImageDataLoaders, Resize, aug_transforms, resnet34, vision_learner
-    dls = ImageDataLoaders.from_folder(folder, valid_pct=.2, seed=0, item_tfms=Resize(224), batch_tfms=aug_transforms(), bs=USUAL_BATCH, num_workers=0, device='cpu')
+    from fastai.vision.all import (
+        CrossEntropyLossFlat,
+        ImageDataLoaders,
+        Resize,
+        aug_transforms,
+        resnet34,
+        vision_learner,
+    )
+
+    dls = ImageDataLoaders.from_folder(
+        folder,
+        valid_pct=0.2,
+        seed=0,
+        item_tfms=Resize(224),
+        batch_tfms=aug_transforms(),
+        bs=USUAL_BATCH,
+        num_workers=0,
+        device='cpu',
+    )
     learn = vision_learner(dls, resnet34, pretrained=False, loss_func=CrossEntropyLossFlat())
-    learn.model.train(); learn.create_opt()
+    learn.model.train()
+    learn.create_opt()
     for x, y in dls.train:
-        learn.loss_func(learn.model(x), y).backward(); learn.opt.step(); learn.opt.zero_grad()
+        learn.loss_func(learn.model(x), y).backward()
+        learn.opt.step()
+        learn.opt.zero_grad()
         yield len(y)
+
 
 def our_epochs(s):
     "One epoch of 640 drawings after another, by the released network's recipe and everything that belongs to it"
     from midas_task2.learner import build_learner, fit
     from midas_task2.q1_study import GROUPS, RECIPE
+
     while True:
-        learn = build_learner({**RECIPE, **GROUPS['headline']['budget']}, s.subset(range(0, 1920, 3)), s.subset(range(62)), device='cpu')
+        learn = build_learner(
+            {**RECIPE, **GROUPS['headline']['budget']}, s.subset(range(0, 1920, 3)), s.subset(range(62)), device='cpu'
+        )
         fit(learn, 1)
         yield 640
+
 
 def reading(data):
     "Core-seconds for reading one drawing, which we do once and the usual recipe in every epoch"
     from midas_task2.datasets import load_drawings, resolve_data
     from midas_task2.q1_study import RECIPE
+
     start = time.process_time()
     s = load_drawings(resolve_data(str(data)), RECIPE['rendering'])
-    return (time.process_time()-start)/len(s), s
+    return (time.process_time() - start) / len(s), s
+
 
 def evaluated(path):
     "Pictures a second that `evaluate` reads, decoding included, by the released network on all cores"
     from midas_task2.checkpoint import load_checkpoint
     from midas_task2.core import released
     from midas_task2.evaluate import evaluate_files
+
     net, start = load_checkpoint(released('q1')), time.perf_counter()
-    return evaluate_files(*net, path)['n']/(time.perf_counter()-start)
+    return evaluate_files(*net, path)['n'] / (time.perf_counter() - start)
+
 
 def timed(batches, n):
     "Core-seconds per image over `n` batches"
     images, start = 0, time.process_time()
-    for _ in range(n): images += next(batches)
-    return (time.process_time()-start)/images
+    for _ in range(n):
+        images += next(batches)
+    return (time.process_time() - start) / images
+
 
 def main(args):
     from midas_task2.core import environment
     from midas_task2.q1_study import GROUPS
+
     read, s = reading(args.data)
     with tempfile.TemporaryDirectory() as d:
-        zipfile.ZipFile(args.data/'trainPart1.zip').extractall(d)
-        usual, ours = usual_batches(Path(d)/'train'), our_epochs(s)
-        timed(usual, 1), timed(ours, 1) # what is slow once
-        pairs = [(timed(usual, 1), timed(ours, 1)) for _ in range(args.rounds)] # in turn, so that a busy machine slows both
+        zipfile.ZipFile(args.data / 'trainPart1.zip').extractall(d)
+        usual, ours = usual_batches(Path(d) / 'train'), our_epochs(s)
+        timed(usual, 1), timed(ours, 1)  # what is slow once
+        pairs = [
+            (timed(usual, 1), timed(ours, 1)) for _ in range(args.rounds)
+        ]  # in turn, so that a busy machine slows both
     epochs = GROUPS['headline']['budget']['epochs']
-    total = lambda u, o: (u*DRAWINGS*USUAL_EPOCHS, (read + o*epochs)*DRAWINGS)
-    u, o = (statistics.median(p[i] for p in pairs) for i in (0,1))
-    res = dict(usual_core_seconds_per_image=u, our_core_seconds_per_image=o, our_reading_core_seconds_per_image=read, usual_total=total(u, o)[0], our_total=total(u, o)[1], usual_epochs=USUAL_EPOCHS, our_epochs=epochs,
-               evaluated_per_second=evaluated(args.data/'trainPart1.zip'), ratio=total(u, o)[0]/total(u, o)[1], ratios=[x/y for x,y in (total(*p) for p in pairs)])
-    res = {k:[round(x, 1) for x in v] if isinstance(v, list) else float(f'{v:.4g}') for k,v in res.items()} | dict(threads=torch.get_num_threads())
+    total = lambda u, o: (u * DRAWINGS * USUAL_EPOCHS, (read + o * epochs) * DRAWINGS)
+    u, o = (statistics.median(p[i] for p in pairs) for i in (0, 1))
+    res = dict(
+        usual_core_seconds_per_image=u,
+        our_core_seconds_per_image=o,
+        our_reading_core_seconds_per_image=read,
+        usual_total=total(u, o)[0],
+        our_total=total(u, o)[1],
+        usual_epochs=USUAL_EPOCHS,
+        our_epochs=epochs,
+        evaluated_per_second=evaluated(args.data / 'trainPart1.zip'),
+        ratio=total(u, o)[0] / total(u, o)[1],
+        ratios=[x / y for x, y in (total(*p) for p in pairs)],
+    )
+    res = {k: [round(x, 1) for x in v] if isinstance(v, list) else float(f'{v:.4g}') for k, v in res.items()} | dict(
+        threads=torch.get_num_threads()
+    )
     print(json.dumps(res, indent=1))
-    if args.json: args.json.write_text(json.dumps(dict(res, environment=environment()), indent=1) + '\n')
+    if args.json:
+        args.json.write_text(json.dumps(dict(res, environment=environment()), indent=1) + '\n')
+
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument('data', type=Path, help='the folder that holds trainPart1.zip')
-    p.add_argument('--rounds', type=int, default=5, help='pairs of measurements, at most 29', choices=range(1, 30), metavar='N')
+    p.add_argument(
+        '--rounds', type=int, default=5, help='pairs of measurements, at most 29', choices=range(1, 30), metavar='N'
+    )
     p.add_argument('--json', type=Path, help='where to keep the numbers')
     sys.exit(main(p.parse_args()))

@@ -2,122 +2,186 @@
 
 kill.py [--kills 50] [--job run] [--seed 0] [--json FILE]: every interruption must end in the same records, weights and pictures, bit for bit.
 Faults: SIGKILL at a random moment or in the middle of a write, SIGTERM, SIGINT; as root also a full disk and a read-only one (a small tmpfs)."""
+
 import argparse, contextlib, hashlib, json, os, random, shutil, signal, subprocess, sys, tempfile, time
 from collections import Counter
 from pathlib import Path
 
 JOBS = dict(run='run --data embedded --profile smoke', small='q1 --data {data} --epochs 80')
-EARLIEST, LATEST = 5, 20 # seconds after the start of a process, if the whole run takes that long
-PATIENCE = 900 # seconds for the process that is left alone at the end
-FAULTS = ['kill']*5 + ['write']*7 + ['term']*2 + ['int']*2 # `write`: SIGKILL as soon as a file is being written
-DISK_FAULTS = ['full']*2 + ['readonly']*2
-TIMES = ('seconds', 'created', 'environment', 'command', 'card') # what two equal runs do not share
+EARLIEST, LATEST = 5, 20  # seconds after the start of a process, if the whole run takes that long
+PATIENCE = 900  # seconds for the process that is left alone at the end
+FAULTS = (
+    ['kill'] * 5 + ['write'] * 7 + ['term'] * 2 + ['int'] * 2
+)  # `write`: SIGKILL as soon as a file is being written
+DISK_FAULTS = ['full'] * 2 + ['readonly'] * 2
+TIMES = ('seconds', 'created', 'environment', 'command', 'card')  # what two equal runs do not share
+
 
 def timeless(o):
     "A record without clocks and machines"
-    if isinstance(o, dict): return {k:timeless(v) for k,v in o.items() if not any(t in k for t in TIMES)}
+    if isinstance(o, dict):
+        return {k: timeless(v) for k, v in o.items() if not any(t in k for t in TIMES)}
     return [timeless(v) for v in o] if isinstance(o, list) else o
+
 
 def outcome(out):
     "File -> digest of what must be the same"
-    content = lambda p: json.dumps(timeless(json.loads(p.read_text()))).encode() if p.suffix == '.json' else p.read_bytes()
-    kept = [p for p in sorted(out.rglob('*')) if p.is_file() and p.suffix in ('.json','.safetensors','.png')]
-    return {str(p.relative_to(out)):hashlib.sha256(content(p)).hexdigest() for p in kept}
+    content = lambda p: (
+        json.dumps(timeless(json.loads(p.read_text()))).encode() if p.suffix == '.json' else p.read_bytes()
+    )
+    kept = [p for p in sorted(out.rglob('*')) if p.is_file() and p.suffix in ('.json', '.safetensors', '.png')]
+    return {str(p.relative_to(out)): hashlib.sha256(content(p)).hexdigest() for p in kept}
+
 
 def leftovers(out):
-    return [str(p.relative_to(out)) for p in out.rglob('*') if p.name.endswith(('.part','.lock')) or p.name.startswith('work-')]
+    return [
+        str(p.relative_to(out))
+        for p in out.rglob('*')
+        if p.name.endswith(('.part', '.lock')) or p.name.startswith('work-')
+    ]
+
 
 def start(job, out, data, log):
-    command = [sys.executable, '-c', 'import sys; from midas_task2.cli import main; sys.exit(main())', *JOBS[job].format(data=data).split(), '--out', str(out)]
+    command = [
+        sys.executable,
+        '-c',
+        'import sys; from midas_task2.cli import main; sys.exit(main())',
+        *JOBS[job].format(data=data).split(),
+        '--out',
+        str(out),
+    ]
     return subprocess.Popen(command, stdout=log, stderr=log)
+
 
 def drawings(folder):
     "Five characters, ten drawings of each"
     from midas_task2.glyphs import VOCAB, Glyphs
+
     g = Glyphs()
-    for k,c in enumerate(VOCAB[:5]):
-        (folder/c).mkdir(parents=True)
-        for i in [i for i,t in enumerate(g.targets) if t == k][:10]: g.canvas(i).resize((400,300)).save(folder/c/f'{i}.png')
+    for k, c in enumerate(VOCAB[:5]):
+        (folder / c).mkdir(parents=True)
+        for i in [i for i, t in enumerate(g.targets) if t == k][:10]:
+            g.canvas(i).resize((400, 300)).save(folder / c / f'{i}.png')
+
 
 @contextlib.contextmanager
 def disk(out, megabytes):
     "A small disk of its own at `out`, when we may mount one; gives whether we may"
     out.mkdir()
-    mounted = os.geteuid() == 0 and subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={megabytes}m', 'tmpfs', out], stderr=subprocess.DEVNULL).returncode == 0
-    try: yield mounted
+    mounted = (
+        os.geteuid() == 0
+        and subprocess.run(
+            ['mount', '-t', 'tmpfs', '-o', f'size={megabytes}m', 'tmpfs', out], stderr=subprocess.DEVNULL
+        ).returncode
+        == 0
+    )
+    try:
+        yield mounted
     finally:
-        if mounted: subprocess.run(['umount', '-l', out])
+        if mounted:
+            subprocess.run(['umount', '-l', out])
 
-def writing(out): return any(p.name.endswith('.part') for p in out.rglob('.*'))
+
+def writing(out):
+    return any(p.name.endswith('.part') for p in out.rglob('.*'))
+
 
 def wait(process, seconds, until=lambda: False):
     "Whether it still runs after so long, or as soon as `until`"
-    end = time.monotonic()+seconds
-    while process.poll() is None and time.monotonic() < end and not until(): time.sleep(.001)
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end and not until():
+        time.sleep(0.001)
     return process.poll() is None
+
 
 def strike(process, fault, out, seconds):
     "Interrupt `process`; False when it had ended before"
-    if not wait(process, seconds): return False
-    if fault == 'write' and not wait(process, 60, lambda: writing(out)): return False
-    if fault in ('full', 'readonly'): suffer(process, fault, out)
+    if not wait(process, seconds):
+        return False
+    if fault == 'write' and not wait(process, 60, lambda: writing(out)):
+        return False
+    if fault in ('full', 'readonly'):
+        suffer(process, fault, out)
     process.send_signal(dict(term=signal.SIGTERM, int=signal.SIGINT).get(fault, signal.SIGKILL))
     process.wait()
     return True
 
+
 def suffer(process, fault, out):
     "Some seconds with a disk that is full, or read-only"
-    ballast = out/'ballast'
+    ballast = out / 'ballast'
     if fault == 'full':
         with contextlib.suppress(OSError), open(ballast, 'wb', buffering=0) as f:
-            while True: f.write(bytes(2**16))
+            while True:
+                f.write(bytes(2**16))
     else:
-        for _ in range(500): # a file that is open for writing forbids it
-            if subprocess.run(['mount', '-o', 'remount,ro', out], stderr=subprocess.DEVNULL).returncode == 0: break
+        for _ in range(500):  # a file that is open for writing forbids it
+            if subprocess.run(['mount', '-o', 'remount,ro', out], stderr=subprocess.DEVNULL).returncode == 0:
+                break
     wait(process, 6)
-    if fault == 'readonly': subprocess.run(['mount', '-o', 'remount,rw', out])
+    if fault == 'readonly':
+        subprocess.run(['mount', '-o', 'remount,rw', out])
     ballast.unlink(missing_ok=True)
+
 
 def chain(job, data, root, moment, rng, kills, log):
     "One run, interrupted until it is done or `kills` is used up: its faults, outcome, leftovers"
-    struck, out = [], root/'out'
-    shutil.rmtree(root/'home', ignore_errors=True) # the cache is written anew, and interrupted too
+    struck, out = [], root / 'out'
+    shutil.rmtree(root / 'home', ignore_errors=True)  # the cache is written anew, and interrupted too
     with disk(out, 40) as mounted:
         while len(struck) < kills:
             fault = rng.choice(FAULTS + (DISK_FAULTS if mounted else []))
             process = start(job, out, data, log)
-            if not strike(process, fault, out, moment()): break
+            if not strike(process, fault, out, moment()):
+                break
             struck.append(fault)
         process = start(job, out, data, log)
-        return struck, process.wait(PATIENCE), outcome(out), leftovers(out) + leftovers(root/'home')
+        return struck, process.wait(PATIENCE), outcome(out), leftovers(out) + leftovers(root / 'home')
+
 
 def main(args):
     rng, struck, bad, began = random.Random(args.seed), Counter(), 0, time.time()
-    with tempfile.TemporaryDirectory() as root, open(Path(root)/'log', 'w+') as log:
+    with tempfile.TemporaryDirectory() as root, open(Path(root) / 'log', 'w+') as log:
         root = Path(root)
-        os.environ['MIDAS_TASK2_HOME'] = str(root/'home')
-        drawings(root/'data')
-        assert start(args.job, root/'whole', root/'data', log).wait() == 0, (root/'log').read_text()
-        want, took = outcome(root/'whole'), time.time()-began
-        moment = lambda: rng.uniform(min(EARLIEST, took/3), min(LATEST, took))
+        os.environ['MIDAS_TASK2_HOME'] = str(root / 'home')
+        drawings(root / 'data')
+        assert start(args.job, root / 'whole', root / 'data', log).wait() == 0, (root / 'log').read_text()
+        want, took = outcome(root / 'whole'), time.time() - began
+        moment = lambda: rng.uniform(min(EARLIEST, took / 3), min(LATEST, took))
         print(f'left alone: {len(want)} files, {took:.0f} s', flush=True)
         while (n := sum(struck.values())) < args.kills:
-            faults, rc, got, left = chain(args.job, root/'data', root, moment, rng, args.kills-n, log)
-            shutil.rmtree(root/'out', ignore_errors=True)
+            faults, rc, got, left = chain(args.job, root / 'data', root, moment, rng, args.kills - n, log)
+            shutil.rmtree(root / 'out', ignore_errors=True)
             struck.update(faults)
             differ = sorted(k for k in want.keys() | got.keys() if want.get(k) != got.get(k))
             wrong = rc or differ or left
             bad += len(faults) if wrong else 0
-            print(f'{" ".join(faults) or "none":60} exit {rc}, {len(differ)} files differ {differ[:3]}, left over {left}', flush=True)
-            if not faults and not wrong: continue
-        text = (root/'log').read_text()
+            print(
+                f'{" ".join(faults) or "none":60} exit {rc}, {len(differ)} files differ {differ[:3]}, left over {left}',
+                flush=True,
+            )
+            if not faults and not wrong:
+                continue
+        text = (root / 'log').read_text()
     total, traces = sum(struck.values()), text.count('Traceback')
-    result = dict(job=JOBS[args.job], interruptions=total, faults=dict(struck), same=total-bad, tracebacks=traces, files=len(want), seconds=round(time.time()-began))
+    result = dict(
+        job=JOBS[args.job],
+        interruptions=total,
+        faults=dict(struck),
+        same=total - bad,
+        tracebacks=traces,
+        files=len(want),
+        seconds=round(time.time() - began),
+    )
     print(json.dumps(result))
-    if traces: print(text[text.index('Traceback'):][:4000])
+    if traces:
+        print(text[text.index('Traceback') :][:4000])
     from midas_task2.core import environment
-    if args.json: Path(args.json).write_text(json.dumps(dict(result, seed=args.seed, environment=environment()), indent=1)+'\n')
+
+    if args.json:
+        Path(args.json).write_text(json.dumps(dict(result, seed=args.seed, environment=environment()), indent=1) + '\n')
     return bad == 0 and not traces
+
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
