@@ -6,7 +6,20 @@
 __all__ = ['MEMBER_LIMIT', 'MEMBER_COUNT', 'TOTAL_LIMIT', 'BOMB', 'HEADER_LIMIT', 'AGAIN', 'ARCHIVES', 'Members', 'write_zip']
 
 # %% ../nbs/01_archives.ipynb #2de8bb0e
-import bz2, errno, gzip, io, lzma, os, re, stat, struct, tarfile, tempfile, threading, zipfile, zlib
+import bz2
+import errno
+import gzip
+import io
+import lzma
+import os
+import re
+import stat
+import struct
+import tarfile
+import tempfile
+import threading
+import zipfile
+import zlib
 from contextlib import ExitStack
 from pathlib import Path
 

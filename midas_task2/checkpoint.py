@@ -6,7 +6,10 @@
 __all__ = ['PICKLES', 'Spec', 'save_checkpoint', 'load_checkpoint', 'load_start', 'load_pickle']
 
 # %% ../nbs/21_checkpoint.ipynb #42e93c1b
-import errno, hashlib, json, warnings
+import errno
+import hashlib
+import json
+import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 

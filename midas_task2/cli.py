@@ -8,7 +8,11 @@ __all__ = ['PROFILE_NAMES', 'COMMANDS', 'STARTS_ANEW', 'data_status', 'data_impo
            'main']
 
 # %% ../nbs/42_cli.ipynb #8f7289b2
-import os, signal, sys, threading, warnings
+import os
+import signal
+import sys
+import threading
+import warnings
 from contextlib import contextmanager
 from functools import partial
 from json import dumps
@@ -276,9 +280,9 @@ def _study_place(out, data, profile, roles=('drawings',), place='q1-study'):
 # %% ../nbs/42_cli.ipynb #db64ba43
 def _study_mnist(groups, data, out, profile, rows, workers, fresh, json):
     from midas_task2.compare import result_table
+    from midas_task2.mnist_tables import errors_table
     from midas_task2.q2_study import best, gap, transfer
     from midas_task2.q3_study import run_group
-    from midas_task2.mnist_tables import errors_table
     from midas_task2.verdicts import run_verdicts
 
     if rows and groups[0] in ('transfer', 'best'):
@@ -376,7 +380,10 @@ def run(
     **kwargs,
 ):
     "Everything: the data, Q1, Q2, Q3, t-SNE, then the report"
-    import contextlib, io, time
+    import contextlib
+    import io
+    import time
+
     from midas_task2.q3 import CONFIG as Q3
 
     _check_profile(kwargs.get('profile', 'quick'))

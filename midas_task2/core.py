@@ -10,10 +10,19 @@ __all__ = ['LIBRARIES', 'JSON_LIMIT', 'InputError', 'Missing', 'Skipped', 'say',
            'network_folder', 'run_once', 'command_line', 'find_network', 'plain_text', 'save_figure']
 
 # %% ../nbs/00_core.ipynb #5ec2f1f0
-import hashlib, json, os, platform, random, re, shutil, sys, tempfile, time
+import hashlib
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import sys
+import tempfile
+import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, asdict, fields
-from datetime import datetime, timezone
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -212,7 +221,8 @@ def seed_everything(
     seed: int,  # as for `check_seed`
 ):
     "Seed `random`, NumPy and PyTorch (CPU and CUDA)"
-    import numpy as np, torch
+    import numpy as np
+    import torch
 
     check_seed(seed)
     random.seed(seed)
@@ -440,7 +450,7 @@ def save_record(
     out: Path | str,  # the output folder; the record goes into its `records` folder
 ) -> Path:  # the file written
     "Write `rec` as JSON, atomically"
-    rec.created = rec.created or datetime.now(timezone.utc).isoformat(timespec='milliseconds')
+    rec.created = rec.created or datetime.now(UTC).isoformat(timespec='milliseconds')
     rec.environment = rec.environment or environment()
     text = json.dumps(dict(id=rec.id, **asdict(rec)), indent=1, default=_plain)
     return write_text(Path(out) / 'records' / rec.filename, text)

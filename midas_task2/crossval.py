@@ -7,7 +7,12 @@ __all__ = ['FOLDS', 'KNOWN', 'fold_splits', 'which_folds', 'fold_networks', 'pre
            'cross_validate', 'forget', 'finish_answers', 'save_answers', 'load_answers', 'clustered_mean', 'read_by']
 
 # %% ../nbs/24_crossval.ipynb #777b7eef
-import io, json, math, shutil, time, zipfile
+import io
+import json
+import math
+import shutil
+import time
+import zipfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,12 +28,12 @@ from midas_task2.core import (
     Record,
     atomic_path,
     code_version,
+    in_processes,
     load_record,
     locked,
     network_folder,
     peak_memory,
     run_once,
-    in_processes,
     work_folder,
 )
 from .datasets import ImageSet, load_set, stratified_folds, writer_folds

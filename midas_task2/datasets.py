@@ -12,7 +12,13 @@ __all__ = ['LONGEST', 'RENDERINGS', 'IMAGE_SUFFIXES', 'FORMATS', 'MAX_PIXELS', '
            'idx_pair', 'rendered', 'own_vocab', 'resolve_data', 'load_drawings', 'load_set']
 
 # %% ../nbs/04_datasets.ipynb #358fe973
-import io, os, re, struct, threading, time, warnings
+import io
+import os
+import re
+import struct
+import threading
+import time
+import warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress

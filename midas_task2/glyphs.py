@@ -10,7 +10,7 @@ __all__ = ['VOCAB', 'PAGE', 'TRAITS', 'GLYPHS_VERSION', 'TRANSITIONS', 'font_str
 # %% ../nbs/03_glyphs.ipynb #e6053645
 import string
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from HersheyFonts import HersheyFonts
@@ -23,7 +23,7 @@ VOCAB = list(string.digits + string.ascii_uppercase + string.ascii_lowercase)
 PAGE = 1200, 900  # width and height of a canvas in pixels, as in trainPart1
 
 # %% ../nbs/03_glyphs.ipynb #c545209a
-@lru_cache(maxsize=None)
+@cache
 def font_strokes(
     face: str,  # 'futural' or 'cursive', or another face of Hershey-Fonts
     char: str,  # one character
@@ -38,7 +38,7 @@ def font_strokes(
     return tuple(out)
 
 # %% ../nbs/03_glyphs.ipynb #ee3e8b08
-@lru_cache(maxsize=None)
+@cache
 def _face(name):
     "A Hershey face, loaded once"
     font = HersheyFonts()

@@ -17,22 +17,22 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from fastai.callback.core import Callback
 from fastai.callback.mixup import CutMix, MixUp
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import *  # gives the Learner its schedules and `lr_find`
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.transforms import Category, CategoryMap, IntToFloatTensor, Normalize
-from fastai.vision.learner import *  # registers how images, results and top losses are shown
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import TensorCategory, TensorImageBW
+from fastai.vision.learner import *  # registers how images, results and top losses are shown
 from fastcore.basics import chunked, noop
 from fasttransform import Transform
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .augment import Augment
 from .core import InputError, home, pick_device, say, seed_everything

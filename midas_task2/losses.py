@@ -8,10 +8,12 @@ __all__ = ['log_loss', 'LOSSES', 'ce_loss', 'log_others', 'scl_nl_loss', 'scl_ex
            'dm_loss', 'l_w_loss', 'op_loss', 'op_w_loss', 'ComplementaryLoss', 'get_loss', 'argmin_probs']
 
 # %% ../nbs/12_losses.ipynb #f97044cf
-import inspect, math
+import inspect
+import math
 
-import torch, torch.nn.functional as F
-from torch import nn, Tensor
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from .core import InputError
 

@@ -10,10 +10,10 @@ __all__ = ['MODELS', 'MIN_SIZE', 'compact', 'lean', 'baseline', 'GridPosition', 
 from functools import partial
 
 import torch
-from torch import nn
-from torchvision import models as tvm
 from fastai.layers import ConvLayer, ResBlock
 from fastai.torch_core import params
+from torch import nn
+from torchvision import models as tvm
 
 from .core import InputError
 

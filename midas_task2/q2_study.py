@@ -15,7 +15,6 @@ from .checkpoint import load_checkpoint
 from .core import InputError, Record, find_network, in_processes, run_once, save_figure
 from .datasets import balanced_subset, load_set
 from .embed import features, knn_agreement, plot_map, tsne
-from .mnist_tables import GAP_ROWS
 from .q2 import CONFIG, DIGITS, PARENTS, STARTS, run_mnist, run_pretrain
 
 # %% ../nbs/35_q2_study.ipynb #86667a49

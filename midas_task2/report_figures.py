@@ -8,7 +8,8 @@ __all__ = ['COLOURS', 'PALETTE', 'STYLE', 'AXES', 'SHARES', 'LOSSES', 'look', 'd
            'class_colours', 'plot_tsne', 'data_uri', 'inline', 'picture', 'saved_picture', 'saved_pictures']
 
 # %% ../nbs/39_report_figures.ipynb #8e07e06e
-import base64, io
+import base64
+import io
 from pathlib import Path
 
 import numpy as np

@@ -7,12 +7,16 @@ __all__ = ['pack', 'unpack', 'save_state', 'load_state', 'rng_state', 'set_rng_s
            'restore_training', 'Resume']
 
 # %% ../nbs/15_resume.ipynb #e33990d8
-import hashlib, json, random, re, time
+import hashlib
+import json
+import random
+import re
+import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from fastai.callback.core import CancelEpochException, Callback
+from fastai.callback.core import Callback, CancelEpochException
 from fastcore.foundation import L
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file

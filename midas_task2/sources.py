@@ -7,7 +7,13 @@ __all__ = ['SOURCES', 'DOWNLOAD_LIMIT', 'content_digest', 'Source', 'SourceFiles
            'fetch_source', 'source_status']
 
 # %% ../nbs/02_sources.ipynb #2fc541d8
-import hashlib, json, os, queue, re, shutil, threading
+import hashlib
+import json
+import os
+import queue
+import re
+import shutil
+import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,6 +1,14 @@
 """Every check of a checkout, one after the other: what `make test` runs. Nothing in the working tree is changed."""
 
-import ast, json, os, re, shutil, subprocess, sys, tempfile, time
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 

@@ -1,6 +1,12 @@
 """Core-seconds of training: the usual recipe (fastai, ResNet34 from scratch, 224 pixels) against ours, a few batches of each in turn: cost.py DATA_ZIP [--rounds N] [--json FILE]"""
 
-import argparse, json, statistics, sys, tempfile, time, zipfile
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+import zipfile
 from pathlib import Path
 
 import torch

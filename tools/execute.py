@@ -2,7 +2,9 @@
 
 Cells marked `#| slow` or `#| eval: false` are left as they are. A notebook that fails stays untouched."""
 
-import os, re, sys
+import os
+import re
+import sys
 from pathlib import Path
 
 import nbformat

@@ -3,7 +3,18 @@
 kill.py [--kills 50] [--job run] [--seed 0] [--json FILE]: every interruption must end in the same records, weights and pictures, bit for bit.
 Faults: SIGKILL at a random moment or in the middle of a write, SIGTERM, SIGINT; as root also a full disk and a read-only one (a small tmpfs)."""
 
-import argparse, contextlib, hashlib, json, os, random, shutil, signal, subprocess, sys, tempfile, time
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 

@@ -2,7 +2,14 @@
 
 Stops when a picture was lost, a good one was skipped, or memory grew. LOAD_MODEL names another checkpoint than models/q1."""
 
-import argparse, io, json, os, subprocess, sys, tempfile, time
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np

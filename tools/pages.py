@@ -2,7 +2,8 @@
 
 A reader sees neither cells marked `#| hide` nor the directives; of cells marked `#| echo: false`, the output only."""
 
-import re, sys
+import re
+import sys
 from pathlib import Path
 
 import nbformat

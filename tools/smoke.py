@@ -1,6 +1,8 @@
 """Hold the records of a short real-data run against their bars: smoke.py OUT"""
 
-import json, math, sys
+import json
+import math
+import sys
 from pathlib import Path
 
 ANY = math.inf
