@@ -25,7 +25,10 @@ setup(
     keywords=cfg['keywords'].split(),
     packages=find_packages(include=[cfg['lib_name'], cfg['lib_name'] + '.*']) + [f'{cfg["lib_name"]}.released'],
     package_dir={f'{cfg["lib_name"]}.released': 'models'},
-    package_data={f'{cfg["lib_name"]}.released': ['*/model.*', 'README.md']},  # the released networks
+    package_data={
+        cfg['lib_name']: ['templates/*'],  # of the report
+        f'{cfg["lib_name"]}.released': ['*/model.*', 'README.md'],  # the released networks
+    },
     classifiers=[
         'Development Status :: 3 - Alpha',
         'Intended Audience :: Science/Research',

@@ -7,6 +7,7 @@ __all__ = ['DIGITS', 'CONFIG', 'PROFILES', 'SMALL', 'PARENTS', 'STARTS', 'q2_con
            'run_mnist', 'linear_cka', 'layer_features', 'layers_moved', 'run_layers', 'run_q2']
 
 # %% ../nbs/31_q2.ipynb #1c5e3426
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,24 +45,23 @@ CONFIG = dict(
 
 # %% ../nbs/31_q2.ipynb #29e810e6
 PROFILES = dict(smoke=dict(epochs=1, pretrain=dict(CONFIG['pretrain'], epochs=10)), quick={}, full=dict(epochs=15))
-SMALL = dict(
-    epochs=10, bs=32, every=5, pretrain=dict(CONFIG['pretrain'], epochs=20)
-)  # the embedded digits are 1,437, not 60,000
+# the embedded digits are 1,437, not 60,000
+SMALL = dict(epochs=10, bs=32, every=5, pretrain=dict(CONFIG['pretrain'], epochs=20))
 
-
+# %% ../nbs/31_q2.ipynb #2f366b77
 def q2_config(
     where: dict,  # from `resolve_data`
     profile: str,  # a key of `PROFILES`
     **changes,  # what differs
-) -> dict:
-    "`CONFIG` with what the data's size, the profile and the caller change"
+) -> dict:  # settings for `run_pretrain` and `run_mnist`
+    "`CONFIG` with the changes for the size of the data, the profile and the caller"
     small = SMALL if where['kind'] == 'embedded' and profile == 'quick' else {}
     return {**CONFIG, **PROFILES[profile], **small, **changes}
 
 # %% ../nbs/31_q2.ipynb #fe07a1f3
 def mnist_split(
     s: ImageSet,  # MNIST's training files
-    seed: int = 0,
+    seed: int = 0,  # of the split
 ) -> tuple:  # training set, validation set
     "Hold 5,000 of 60,000 out for validation (the same share of a smaller set), stratified"
     train, valid = stratified_split(s.targets, 1 / 12, seed)
@@ -77,123 +77,132 @@ def run_pretrain(
     seed: int = 42,
     profile: str = 'quick',  # a key of `PROFILES`
     fresh: bool = False,  # run even when the record is there
-    device=None,  # default: CUDA where there is one
+    device=None,  # default: CUDA where available
     classes: str = 'digits',  # or 'all': all 62
     rendering: str = 'mnist_style',  # of the drawings: a name in `RENDERINGS` that gives images of 28x28
     name: str = '',  # of the row; default: by the classes
     **changes,  # what differs from `CONFIG` and the profile
 ) -> Record:
-    "Train on the ten digit classes of the drawings, or on all; leaves its network in `OUT/models`"
-    full = q2_config(where, profile, **changes)
-    config = dict(full['pretrain'], rendering=rendering, **{k: full[k] for k in ('model', 'model_args') if k in full})
+    "Train on the ten digit classes of the drawings, or on all; saves the network in `OUT/models`"
+    config = _pretrain_config(q2_config(where, profile, **changes), rendering)
     drawings = load_set('drawings', where, rendering)
     if classes == 'digits':
         drawings = drawings.classes(DIGITS)
     _, valid = mnist_split(load_set('mnist_train', where), seed)
-    rec = Record(
-        'q2',
-        name or PARENTS[classes],
-        config,
-        dict(drawings=drawings.describe(), valid=valid.describe()),
-        seed,
-        where['kind'],
-        profile,
-    )
-
-    def work(rec):
-        _train(rec, drawings, valid, valid, out, device)
-        rec.metrics['zero_shot'] = rec.metrics['accuracy']
-
+    data = dict(drawings=drawings.describe(), valid=valid.describe())
+    rec = Record('q2', name or PARENTS[classes], config, data, seed, where['kind'], profile)
+    work = partial(_pretrain, drawings=drawings, valid=valid, out=out, device=device)
     return run_once(rec, out, work, fresh, network=True)
+
+# %% ../nbs/31_q2.ipynb #a748a002
+def _pretrain_config(config, rendering):
+    "The settings of pretraining; the architecture is that of the network on MNIST"
+    shared = {k: config[k] for k in ('model', 'model_args') if k in config}
+    return dict(config['pretrain'], rendering=rendering, **shared)
+
+
+def _pretrain(rec, drawings, valid, out, device):
+    "Train on drawings; validation accuracy on MNIST is the zero-shot accuracy"
+    _train(rec, drawings, valid, valid, out, device)
+    rec.metrics['zero_shot'] = rec.metrics['accuracy']
 
 # %% ../nbs/31_q2.ipynb #de2f73af
 def _train(rec, train, valid, test, out, device, body=None, keep=True):
     "Train as the record's config says, and score"
-    learn, spec = train_recorded(
-        rec, train, valid, out, rec.config.get('rendering', 'mnist_style'), keep=keep, body=body, device=device
-    )
+    rendering = rec.config.get('rendering', 'mnist_style')
+    learn, spec = train_recorded(rec, train, valid, out, rendering, keep=keep, body=body, device=device)
     last = rec.history[-1]
     rec.metrics.update(valid_accuracy=last['accuracy'], train_loss=last['train_loss'], valid_loss=last['valid_loss'])
-    known = [spec.vocab.index(c) for c in test.vocab]  # of 62 classes, the ten that can occur
-    probs = predict_probs(learn.model, spec, test.images, device=device)[:, known]
-    rec.metrics['test_loss'] = float(-np.log(probs[np.arange(len(test)), test.targets].clip(1e-9)).mean())
+    columns = [spec.vocab.index(c) for c in test.vocab]  # of 62 classes, the ten that occur in MNIST
+    probs = predict_probs(learn.model, spec, test.images, device=device)[:, columns]
+    rec.metrics['test_loss'] = _nll(probs, test.targets)
     add_scores(rec, probs, test)
     some = train.subset(slice(0, 5000))
-    rec.metrics['train_accuracy'] = float(
-        (predict_probs(learn.model, spec, some.images, device=device).argmax(1) == some.targets).mean()
-    )
-
-# %% ../nbs/31_q2.ipynb #a36d0a6d
-STARTS = ('scratch', 'pretrained')
+    pred = predict_probs(learn.model, spec, some.images, device=device).argmax(1)
+    rec.metrics['train_accuracy'] = float((pred == some.targets).mean())
 
 
+def _nll(probs, targets):
+    "Mean negative log likelihood"
+    return float(-np.log(probs[np.arange(len(targets)), targets].clip(1e-9)).mean())
+
+# %% ../nbs/31_q2.ipynb #b4109085
 def few_images(
-    s: ImageSet,
+    s: ImageSet,  # the images to draw from
     n: int,  # images, as many of each class
     seed: int,  # of the draw; a smaller one is part of a larger one
-    total: int = 0,  # how many an epoch shows; images come again until there are so many
+    total: int = 0,  # images in an epoch; the draw is repeated up to this number
 ) -> ImageSet:
     "A class-balanced draw, repeated so that a small one gets as many steps as a large one"
     drawn = balanced_subset(s.targets, n, seed)
     return s.subset(np.resize(drawn, max(total, len(drawn))), f'{s.name}, {n} of them')
 
+# %% ../nbs/31_q2.ipynb #a36d0a6d
+STARTS = ('scratch', 'pretrained')
+
 # %% ../nbs/31_q2.ipynb #9803233f
 def run_mnist(
     start: str,  # 'scratch', 'pretrained' on digits, or 'pretrained_all' on all 62 classes
     where: dict,  # from `resolve_data`
-    out: Path | str,  # the output folder; 'pretrained' needs the network that `run_pretrain` left there
+    out: Path | str,  # the output folder; 'pretrained' needs the network of `run_pretrain` there
     seed: int = 42,
     profile: str = 'quick',  # a key of `PROFILES`
     fresh: bool = False,  # run even when the record is there
-    device=None,  # default: CUDA where there is one
+    device=None,  # default: CUDA where available
     name: str = '',  # of the row; default: the start
-    keep: bool = True,  # leave its network in `OUT/models`
+    keep: bool = True,  # save the network in `OUT/models`
     parent: str = '',  # the row of `run_pretrain` to start from; default: by the start
     **changes,  # what differs from `CONFIG` and the profile; `n` and `total`, as for `few_images`
 ) -> Record:
     "Train on MNIST from one start"
     train, valid = mnist_split(load_set('mnist_train', where), seed)
     test = load_set('mnist_test', where)
-    drawn = dict(
-        question='q2',
-        name=parent or PARENTS['all' if start == 'pretrained_all' else 'digits'],
-        seed=seed,
-        kind=where['kind'],
-        profile=profile,
-    )
-    body, drawn_by, begun = load_start(out, **drawn) if start != 'scratch' else (None, None, dict(start='random'))
-    config = {k: v for k, v in q2_config(where, profile, **changes).items() if k != 'pretrain'} | begun
+    body, pretrain_seconds, begun = _load_body(start, parent, out, seed=seed, kind=where['kind'], profile=profile)
+    config = _mnist_config(q2_config(where, profile, **changes)) | begun
     if config.get('n'):
         train = few_images(train, config['n'], seed, config.get('total', 0))
-    rec = Record(
-        'q2',
-        name or start,
-        config,
-        dict(train=train.describe(), valid=valid.describe(), test=test.describe()),
-        seed,
-        where['kind'],
-        profile,
-    )
-
-    def work(rec):
-        _train(rec, train, valid, test, out, device, body, keep)
-        curve = rec.tables.get('curve', []) + [dict(images=len(train) * e['epoch'], **e) for e in rec.history]
-        curve.sort(key=lambda p: p['images'])
-        rec.metrics.update({f'to_{round(l * 100)}': time_to(curve, l, len(train)) for l in (0.95, 0.98, 0.99)})
-        rec.metrics['area'] = area_under([(p['images'], p['accuracy']) for p in curve])
-        rec.metrics['pretrain_seconds'] = drawn_by.card['train_seconds'] if drawn_by else 0.0
-
+    data = dict(train=train.describe(), valid=valid.describe(), test=test.describe())
+    rec = Record('q2', name or start, config, data, seed, where['kind'], profile)
+    sets = dict(train=train, valid=valid, test=test)
+    work = partial(_train_mnist, **sets, out=out, device=device, body=body, keep=keep, before=pretrain_seconds)
     return run_once(rec, out, work, fresh, network=keep)
+
+# %% ../nbs/31_q2.ipynb #650f6566
+def _load_body(start, parent, out, **which):
+    "The pretrained body, the seconds of its training and what the record says of it"
+    if start == 'scratch':
+        return None, 0.0, dict(start='random')
+    row = parent or PARENTS['all' if start == 'pretrained_all' else 'digits']
+    body, spec, begun = load_start(out, question='q2', name=row, **which)
+    return body, spec.card['train_seconds'], begun
+
+
+def _mnist_config(config):
+    "The settings of training on MNIST"
+    return {k: v for k, v in config.items() if k != 'pretrain'}
+
+
+def _train_mnist(rec, train, valid, test, out, device, body, keep, before):
+    "Train and score; then the times to each level and the area under the curve"
+    _train(rec, train, valid, test, out, device, body, keep)
+    curve = rec.tables.get('curve', []) + [dict(images=len(train) * e['epoch'], **e) for e in rec.history]
+    curve.sort(key=lambda p: p['images'])
+    rec.metrics.update({f'to_{round(l * 100)}': time_to(curve, l, len(train)) for l in (0.95, 0.98, 0.99)})
+    rec.metrics['area'] = area_under([(p['images'], p['accuracy']) for p in curve])
+    rec.metrics['pretrain_seconds'] = before
 
 # %% ../nbs/31_q2.ipynb #aca7b9b3
 def linear_cka(
     a,  # float [N, D], features of N images
     b,  # float [N, E], features of the same images
-) -> float:  # 0 to 1
-    "How alike two sets of features see the same images"
+) -> float:  # 0 to 1: 1 is the same up to rotation, scale and shift; unrelated features of many images are near 0
+    "Similarity of two sets of features of the same images"
     a, b = (x - x.mean(0) for x in (torch.as_tensor(a).double(), torch.as_tensor(b).double()))
-    size = lambda x, y: torch.linalg.norm(x.T @ y)
-    return float(size(a, b) ** 2 / (size(a, a) * size(b, b)))
+
+    def dot(x, y):
+        return torch.linalg.norm(x.T @ y)
+
+    return float(dot(a, b) ** 2 / (dot(a, a) * dot(b, b)))
 
 # %% ../nbs/31_q2.ipynb #b9b3f43d
 def layer_features(
@@ -201,22 +210,26 @@ def layer_features(
     spec,  # its `Spec`
     images: np.ndarray,  # uint8 [N, H, W]
 ) -> list:  # float [N, D] per layer of the body, averaged over 2x2 parts of the image
-    "What each layer of the body says of some images"
-    return [
-        forward_images(
-            model[0][: i + 1], spec, images, lambda y: F.adaptive_avg_pool2d(y, 2).flatten(1), precision='fp32'
-        )
-        for i in range(len(model[0]))
-    ]
+    "Features of images after each layer of the body"
+
+    def pool(y):
+        return F.adaptive_avg_pool2d(y, 2).flatten(1)
+
+    bodies = (model[0][: i + 1] for i in range(len(model[0])))
+    return [forward_images(body, spec, images, pool, precision='fp32') for body in bodies]
 
 # %% ../nbs/31_q2.ipynb #3575ed54
 def layers_moved(
     start: nn.Sequential,  # body, head: before
     end: nn.Sequential,  # the same architecture, after
 ) -> list:  # a number per layer of the body
-    "How far weights moved, relative to their size before"
-    flat = lambda layer: torch.cat([p.detach().flatten() for p in layer.parameters()])
-    return [float((flat(b) - flat(a)).norm() / flat(a).norm()) for a, b in zip(start[0].cpu(), end[0].cpu())]
+    "Distance that the weights moved, relative to their norm before"
+
+    def flat(layer):
+        return torch.cat([p.detach().flatten() for p in layer.parameters()])
+
+    pairs = zip(start[0].cpu(), end[0].cpu())
+    return [float((flat(b) - flat(a)).norm() / flat(a).norm()) for a, b in pairs]
 
 # %% ../nbs/31_q2.ipynb #a2af78e4
 def run_layers(
@@ -226,42 +239,27 @@ def run_layers(
     profile: str = 'quick',  # kept in the record
     fresh: bool = False,  # run even when the record is there
 ) -> Record:
-    "How far each layer moved from its start, and how alike the networks from both starts are at the end"
-    folders = {
-        n: find_network(out, question='q2', name=n, seed=seed, kind=where['kind'], profile=profile)
-        for n in ('pretrain', *STARTS)
-    }
+    "Distance of each layer from its start, and similarity of the final networks of both starts"
+    which = dict(question='q2', seed=seed, kind=where['kind'], profile=profile)
+    folders = {n: find_network(out, name=n, **which) for n in ('pretrain', *STARTS)}
     nets = {n: load_checkpoint(f) for n, f in folders.items()}
-    s = load_set('mnist_test', where)
-    s = s.subset(slice(0, 2000))
-    rec = Record(
-        'q2',
-        'layers',
-        {n: spec.sha256 for n, (_, spec) in nets.items()},
-        dict(images=s.describe()),
-        seed,
-        where['kind'],
-        profile,
-    )
+    images = load_set('mnist_test', where).subset(slice(0, 2000))
+    weights = {n: spec.sha256 for n, (_, spec) in nets.items()}
+    rec = Record('q2', 'layers', weights, dict(images=images.describe()), seed, where['kind'], profile)
+    return run_once(rec, out, partial(_compare_layers, nets=nets, images=images.images), fresh)
 
-    def work(rec):
-        seed_everything(seed + 20_000)  # no ancestor of the others
-        nets['untrained'] = nets['pretrained'][1].build(), nets['pretrained'][1]
-        seen = {n: layer_features(*net, s.images) for n, net in nets.items()}
-        alike = lambda a, b: [linear_cka(p, q) for p, q in zip(seen[a], seen[b])]
-        rec.tables['layers'] = [
-            dict(layer=i + 1, moved=m, as_pretrained=k, as_other_start=o, as_untrained=u)
-            for i, (m, k, o, u) in enumerate(
-                zip(
-                    layers_moved(nets['pretrain'][0], nets['pretrained'][0]),
-                    alike('pretrain', 'pretrained'),
-                    alike('scratch', 'pretrained'),
-                    alike('untrained', 'pretrained'),
-                )
-            )
-        ]
-
-    return run_once(rec, out, work, fresh)
+# %% ../nbs/31_q2.ipynb #29aca3ea
+def _compare_layers(rec, nets, images):
+    "A row per layer; an untrained network, of a seed of its own, shows how high chance similarity is"
+    seed_everything(rec.seed + 20_000)
+    spec = nets['pretrained'][1]
+    nets = nets | dict(untrained=(spec.build(), spec))
+    feats = {n: layer_features(*net, images) for n, net in nets.items()}
+    rows = [dict(layer=i + 1, moved=m) for i, m in enumerate(layers_moved(nets['pretrain'][0], nets['pretrained'][0]))]
+    for key, n in dict(as_pretrained='pretrain', as_other_start='scratch', as_untrained='untrained').items():
+        for row, a, b in zip(rows, feats[n], feats['pretrained']):
+            row[key] = linear_cka(a, b)
+    rec.tables['layers'] = rows
 
 # %% ../nbs/31_q2.ipynb #058fccae
 def run_q2(
@@ -272,7 +270,7 @@ def run_q2(
     fresh: bool = False,  # run even when the records are there
     **kwargs,  # as `run_mnist`
 ) -> list:  # four records: pretrain, scratch, pretrained, layers
-    "Pretraining, then MNIST from both starts, and what became of the layers"
+    "Pretraining, then MNIST from both starts, and how the layers changed"
     same = dict(seed=seed, profile=profile, fresh=fresh)
     return [
         run_pretrain(where, out, **same, **kwargs),

@@ -1,4 +1,6 @@
-"""Core-seconds of training: the usual recipe (fastai, ResNet34 from scratch, 224 pixels) against ours, a few batches of each in turn: cost.py DATA_ZIP [--rounds N] [--json FILE]"""
+"""Core-seconds of training: fastai's usual recipe (ResNet34 from scratch, 224 pixels) against ours, batches in turn.
+
+cost.py DATA_FOLDER [--rounds N] [--json FILE]"""
 
 import argparse
 import json
@@ -25,15 +27,9 @@ def usual_batches(folder):
         vision_learner,
     )
 
+    transforms = dict(item_tfms=Resize(224), batch_tfms=aug_transforms())
     dls = ImageDataLoaders.from_folder(
-        folder,
-        valid_pct=0.2,
-        seed=0,
-        item_tfms=Resize(224),
-        batch_tfms=aug_transforms(),
-        bs=USUAL_BATCH,
-        num_workers=0,
-        device='cpu',
+        folder, valid_pct=0.2, seed=0, bs=USUAL_BATCH, num_workers=0, device='cpu', **transforms
     )
     learn = vision_learner(dls, resnet34, pretrained=False, loss_func=CrossEntropyLossFlat())
     learn.model.train()
@@ -86,36 +82,45 @@ def timed(batches, n):
     return (time.process_time() - start) / images
 
 
+def time_pairs(args, s):
+    "Core-seconds per image of both recipes, `args.rounds` times; in turn, so that a busy machine slows both"
+    with tempfile.TemporaryDirectory() as d:
+        zipfile.ZipFile(args.data / 'trainPart1.zip').extractall(d)
+        usual, ours = usual_batches(Path(d) / 'train'), our_epochs(s)
+        timed(usual, 1), timed(ours, 1)  # what is slow once
+        return [(timed(usual, 1), timed(ours, 1)) for _ in range(args.rounds)]
+
+
+def summary(pairs, read, epochs):
+    "Both recipes per image and for a whole training, and their ratio"
+    usual, ours = (statistics.median(p[i] for p in pairs) for i in (0, 1))
+    totals = [(u * DRAWINGS * USUAL_EPOCHS, (read + o * epochs) * DRAWINGS) for u, o in ((usual, ours), *pairs)]
+    ratio, *ratios = (u / o for u, o in totals)
+    return dict(
+        usual_core_seconds_per_image=usual,
+        our_core_seconds_per_image=ours,
+        our_reading_core_seconds_per_image=read,
+        usual_total=totals[0][0],
+        our_total=totals[0][1],
+        usual_epochs=USUAL_EPOCHS,
+        our_epochs=epochs,
+        ratio=ratio,
+        ratios=ratios,
+    )
+
+
+def rounded(v):
+    return [round(x, 1) for x in v] if isinstance(v, list) else float(f'{v:.4g}')
+
+
 def main(args):
     from midas_task2.core import environment
     from midas_task2.q1_study import GROUPS
 
     read, s = reading(args.data)
-    with tempfile.TemporaryDirectory() as d:
-        zipfile.ZipFile(args.data / 'trainPart1.zip').extractall(d)
-        usual, ours = usual_batches(Path(d) / 'train'), our_epochs(s)
-        timed(usual, 1), timed(ours, 1)  # what is slow once
-        pairs = [
-            (timed(usual, 1), timed(ours, 1)) for _ in range(args.rounds)
-        ]  # in turn, so that a busy machine slows both
-    epochs = GROUPS['headline']['budget']['epochs']
-    total = lambda u, o: (u * DRAWINGS * USUAL_EPOCHS, (read + o * epochs) * DRAWINGS)
-    u, o = (statistics.median(p[i] for p in pairs) for i in (0, 1))
-    res = dict(
-        usual_core_seconds_per_image=u,
-        our_core_seconds_per_image=o,
-        our_reading_core_seconds_per_image=read,
-        usual_total=total(u, o)[0],
-        our_total=total(u, o)[1],
-        usual_epochs=USUAL_EPOCHS,
-        our_epochs=epochs,
-        evaluated_per_second=evaluated(args.data / 'trainPart1.zip'),
-        ratio=total(u, o)[0] / total(u, o)[1],
-        ratios=[x / y for x, y in (total(*p) for p in pairs)],
-    )
-    res = {k: [round(x, 1) for x in v] if isinstance(v, list) else float(f'{v:.4g}') for k, v in res.items()} | dict(
-        threads=torch.get_num_threads()
-    )
+    res = summary(time_pairs(args, s), read, GROUPS['headline']['budget']['epochs'])
+    res['evaluated_per_second'] = evaluated(args.data / 'trainPart1.zip')
+    res = {k: rounded(v) for k, v in res.items()} | dict(threads=torch.get_num_threads())
     print(json.dumps(res, indent=1))
     if args.json:
         args.json.write_text(json.dumps(dict(res, environment=environment()), indent=1) + '\n')

@@ -1,7 +1,7 @@
-"""Feed spoilt files to every reader: each must either read them or raise an `InputError` of one line, soon, without running anything.
+"""Feed spoilt files to every reader: each must read them or raise an `InputError` of one line, soon, and run nothing.
 
-fuzz.py [--runs 2000] [--readers zip image ...] [--engine hypothesis|atheris]: `hypothesis` mutates sound files, always the same ones;
-`atheris` (pip install atheris) is guided by coverage and takes one reader at a time."""
+fuzz.py [--runs 2000] [--readers zip image ...] [--engine hypothesis|atheris]: `hypothesis` mutates sound files, always
+the same ones; `atheris` (pip install atheris) is guided by coverage and takes one reader at a time."""
 
 import argparse
 import atexit
@@ -18,6 +18,7 @@ import time
 import warnings
 import zipfile
 from contextlib import redirect_stderr
+from dataclasses import asdict
 from pathlib import Path
 
 
@@ -82,6 +83,13 @@ def read_spec(data):
     put('model.safetensors', SAMPLES['weights'][0])
     put('model.json', data)
     see(*load_checkpoint(WORK))
+
+
+def read_packed(data):
+    from midas_task2.core import load_records
+
+    put('records.jsonl.xz', data)
+    load_records(WORK)
 
 
 def read_weights(data):
@@ -165,6 +173,7 @@ READERS = dict(
     state=read_state,
     cache=read_cache,
     report=read_report,
+    packed=read_packed,
 )
 SLOW = dict(report=50)  # readers that get so many times fewer files
 
@@ -211,15 +220,14 @@ def pictures():
         yield f.getvalue()
 
 
-def samples():
-    "Sound files, by reader"
-    import numpy as np
+def saved():
+    "Write a checkpoint, a state of training, a cache entry and a record into `WORK`; gives the record's path"
     import torch
 
     from midas_task2.checkpoint import Spec, save_checkpoint
     from midas_task2.core import Record, save_record
     from midas_task2.datasets import cached_set
-    from midas_task2.resume import pack, rng_state, save_state
+    from midas_task2.resume import rng_state, save_state
 
     spec = Spec('compact', list('abc'), [28, 28], 0.1, 0.3, 'mnist_style', args=dict(widths=[4, 4, 4, 4]))
     save_checkpoint(WORK, spec.build(), spec)
@@ -227,10 +235,31 @@ def samples():
         WORK, dict(rng=rng_state(), opt={0: dict(step=torch.tensor(3.0), avg=torch.ones(4))}, place=(1, 0.5, None)), 0
     )
     cached_set('key', lambda: DIGITS, WORK)
-    record = save_record(
-        Record('q1', 'compact', dict(lr=0.1), dict(x=dict(n=3)), history=[dict(epoch=1, loss=0.5)]), WORK
-    )
-    file = lambda n: [(WORK / n).read_bytes()]
+    history = [dict(epoch=1, loss=0.5)]
+    return save_record(Record('q1', 'compact', dict(lr=0.1), dict(x=dict(n=3)), history=history), WORK)
+
+
+def state_json():
+    "What stands beside the tensors of a state of training"
+    import torch
+
+    from midas_task2.resume import pack
+
+    state = dict(run='x', epoch=1, done=0, rng=(1, None), opt={0: dict(step=torch.tensor(3.0))})
+    return json.dumps(pack(state, {})).encode()
+
+
+def file(name):
+    return [(WORK / name).read_bytes()]
+
+
+def samples():
+    "Sound files, by reader"
+    import numpy as np
+
+    from midas_task2.core import load_records
+
+    record = saved()
     return dict(
         zip=[zipped()],
         tar=[tarred()],
@@ -241,14 +270,10 @@ def samples():
         record=[record.read_bytes()],
         spec=file('model.json'),
         weights=file('model.safetensors'),
-        state=[
-            *file('state-0.safetensors'),
-            json.dumps(
-                pack(dict(run='x', epoch=1, done=0, rng=(1, None), opt={0: dict(step=torch.tensor(3.0))}), {})
-            ).encode(),
-        ],
+        state=[*file('state-0.safetensors'), state_json()],
         cache=file('key.npz'),
-        report=[p.read_bytes() for p in sorted((ROOT / 'reports' / 'real-quick' / 'records').glob('*.json'))],
+        report=[json.dumps(dict(id=r.id, **asdict(r))).encode() for r in load_records(ROOT / 'reports' / 'real-quick')],
+        packed=[(ROOT / 'reports' / 'gpu' / 'records.jsonl.xz').read_bytes()],
     )
 
 
@@ -287,38 +312,34 @@ def mutated(data, rng):
     return bytes(data[: rng.randrange(len(data) + 1)] if rng.random() < 0.1 else data)
 
 
-def with_hypothesis(readers, runs):
-    "A row per reader: files tried, how many of them could be read"
+ROW = '{reader:8} {files:7,} files, {read:6,} read, {refused:6,} refused, {seconds:5} s'
+
+
+def try_many(reader, runs):
+    "Per mutated file, whether `reader` could read it"
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st
 
+    read, always = [], dict(deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+    @settings(max_examples=max(1, runs // SLOW.get(reader, 1)), **always)
+    @given(st.integers(0, 2**32))
+    def check(seed):
+        rng = random.Random(seed)
+        read.append(tried(reader, mutated(rng.choice(SAMPLES[reader]), rng)))
+
+    check()
+    return read
+
+
+def with_hypothesis(readers, runs):
+    "A row per reader: files tried, how many of them could be read"
     for reader in readers:
-        read = []
-
-        @settings(
-            max_examples=max(1, runs // SLOW.get(reader, 1)),
-            deadline=None,
-            database=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(st.integers(0, 2**32))
-        def check(seed):
-            rng = random.Random(seed)
-            read.append(tried(reader, mutated(rng.choice(SAMPLES[reader]), rng)))
-
         start = time.perf_counter()
-        check()
-        row = dict(
-            reader=reader,
-            files=len(read),
-            read=sum(read),
-            refused=len(read) - sum(read),
-            seconds=round(time.perf_counter() - start),
-        )
-        print(
-            '{reader:8} {files:7,} files, {read:6,} read, {refused:6,} refused, {seconds:5} s'.format(**row), flush=True
-        )
+        read = try_many(reader, runs)
+        seconds = round(time.perf_counter() - start)
+        row = dict(reader=reader, files=len(read), read=sum(read), refused=len(read) - sum(read), seconds=seconds)
+        print(ROW.format(**row), flush=True)
         yield row
 
 

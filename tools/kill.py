@@ -1,7 +1,8 @@
 """Interrupt runs at random moments, let them go on, and hold their results against a run that was left alone.
 
-kill.py [--kills 50] [--job run] [--seed 0] [--json FILE]: every interruption must end in the same records, weights and pictures, bit for bit.
-Faults: SIGKILL at a random moment or in the middle of a write, SIGTERM, SIGINT; as root also a full disk and a read-only one (a small tmpfs)."""
+kill.py [--kills 50] [--job run] [--seed 0] [--json FILE]: every interruption must end in the same records, weights and
+pictures, bit for bit. Faults: SIGKILL at a random moment or in the middle of a write, SIGTERM, SIGINT; as root also a
+full disk and a read-only one (a small tmpfs)."""
 
 import argparse
 import contextlib
@@ -21,9 +22,7 @@ from pathlib import Path
 JOBS = dict(run='run --data embedded --profile smoke', small='q1 --data {data} --epochs 80')
 EARLIEST, LATEST = 5, 20  # seconds after the start of a process, if the whole run takes that long
 PATIENCE = 900  # seconds for the process that is left alone at the end
-FAULTS = (
-    ['kill'] * 5 + ['write'] * 7 + ['term'] * 2 + ['int'] * 2
-)  # `write`: SIGKILL as soon as a file is being written
+FAULTS = ['kill'] * 5 + ['write'] * 7 + ['term'] * 2 + ['int'] * 2  # `write`: SIGKILL while a file is being written
 DISK_FAULTS = ['full'] * 2 + ['readonly'] * 2
 TIMES = ('seconds', 'created', 'environment', 'command', 'card')  # what two equal runs do not share
 
@@ -35,13 +34,17 @@ def timeless(o):
     return [timeless(v) for v in o] if isinstance(o, list) else o
 
 
+def lasting(path):
+    "The bytes of a file that two equal runs share"
+    if path.suffix != '.json':
+        return path.read_bytes()
+    return json.dumps(timeless(json.loads(path.read_text()))).encode()
+
+
 def outcome(out):
     "File -> digest of what must be the same"
-    content = lambda p: (
-        json.dumps(timeless(json.loads(p.read_text()))).encode() if p.suffix == '.json' else p.read_bytes()
-    )
     kept = [p for p in sorted(out.rglob('*')) if p.is_file() and p.suffix in ('.json', '.safetensors', '.png')]
-    return {str(p.relative_to(out)): hashlib.sha256(content(p)).hexdigest() for p in kept}
+    return {str(p.relative_to(out)): hashlib.sha256(lasting(p)).hexdigest() for p in kept}
 
 
 def leftovers(out):
@@ -150,47 +153,56 @@ def chain(job, data, root, moment, rng, kills, log):
         return struck, process.wait(PATIENCE), outcome(out), leftovers(out) + leftovers(root / 'home')
 
 
-def main(args):
-    rng, struck, bad, began = random.Random(args.seed), Counter(), 0, time.time()
-    with tempfile.TemporaryDirectory() as root, open(Path(root) / 'log', 'w+') as log:
-        root = Path(root)
-        os.environ['MIDAS_TASK2_HOME'] = str(root / 'home')
-        drawings(root / 'data')
-        assert start(args.job, root / 'whole', root / 'data', log).wait() == 0, (root / 'log').read_text()
-        want, took = outcome(root / 'whole'), time.time() - began
-        moment = lambda: rng.uniform(min(EARLIEST, took / 3), min(LATEST, took))
-        print(f'left alone: {len(want)} files, {took:.0f} s', flush=True)
-        while (n := sum(struck.values())) < args.kills:
-            faults, rc, got, left = chain(args.job, root / 'data', root, moment, rng, args.kills - n, log)
-            shutil.rmtree(root / 'out', ignore_errors=True)
-            struck.update(faults)
-            differ = sorted(k for k in want.keys() | got.keys() if want.get(k) != got.get(k))
-            wrong = rc or differ or left
-            bad += len(faults) if wrong else 0
-            print(
-                f'{" ".join(faults) or "none":60} exit {rc}, {len(differ)} files differ {differ[:3]}, left over {left}',
-                flush=True,
-            )
-            if not faults and not wrong:
-                continue
-        text = (root / 'log').read_text()
-    total, traces = sum(struck.values()), text.count('Traceback')
-    result = dict(
-        job=JOBS[args.job],
-        interruptions=total,
-        faults=dict(struck),
-        same=total - bad,
-        tracebacks=traces,
-        files=len(want),
-        seconds=round(time.time() - began),
-    )
+def left_alone(job, root, log):
+    "What a run that nothing interrupts leaves, and its seconds"
+    began = time.time()
+    assert start(job, root / 'whole', root / 'data', log).wait() == 0, (root / 'log').read_text()
+    want, took = outcome(root / 'whole'), time.time() - began
+    print(f'left alone: {len(want)} files, {took:.0f} s', flush=True)
+    return want, took
+
+
+def interrupt(args, want, took, root, log):
+    "Chains of interruptions until there were enough: their faults, and how many stand in a chain that went wrong"
+    rng, struck, bad = random.Random(args.seed), Counter(), 0
+
+    def moment():
+        return rng.uniform(min(EARLIEST, took / 3), min(LATEST, took))
+
+    while (n := sum(struck.values())) < args.kills:
+        faults, rc, got, left = chain(args.job, root / 'data', root, moment, rng, args.kills - n, log)
+        shutil.rmtree(root / 'out', ignore_errors=True)
+        struck.update(faults)
+        differ = sorted(k for k in want.keys() | got.keys() if want.get(k) != got.get(k))
+        bad += len(faults) if rc or differ or left else 0
+        files = f'{len(differ)} files differ {differ[:3]}, left over {left}'
+        print(f'{" ".join(faults) or "none":60} exit {rc}, {files}', flush=True)
+    return struck, bad
+
+
+def report(result, text, args):
+    "Print the counts and the first traceback; keep the counts"
     print(json.dumps(result))
-    if traces:
+    if 'Traceback' in text:
         print(text[text.index('Traceback') :][:4000])
     from midas_task2.core import environment
 
     if args.json:
         Path(args.json).write_text(json.dumps(dict(result, seed=args.seed, environment=environment()), indent=1) + '\n')
+
+
+def main(args):
+    began = time.time()
+    with tempfile.TemporaryDirectory() as root, open(Path(root) / 'log', 'w+') as log:
+        root = Path(root)
+        os.environ['MIDAS_TASK2_HOME'] = str(root / 'home')
+        drawings(root / 'data')
+        want, took = left_alone(args.job, root, log)
+        struck, bad = interrupt(args, want, took, root, log)
+        text = (root / 'log').read_text()
+    total, traces = sum(struck.values()), text.count('Traceback')
+    counts = dict(interruptions=total, faults=dict(struck), same=total - bad, tracebacks=traces, files=len(want))
+    report(dict(job=JOBS[args.job], **counts, seconds=round(time.time() - began)), text, args)
     return bad == 0 and not traces
 
 

@@ -1,6 +1,6 @@
 """Hold `predict` and `evaluate` against many pictures of mixed size and quality, one in a hundred of them bad.
 
-Stops when a picture was lost, a good one was skipped, or memory grew. LOAD_MODEL names another checkpoint than models/q1."""
+Stops when a picture was lost, a good one was skipped, or memory grew. LOAD_MODEL names another checkpoint than q1."""
 
 import argparse
 import io
@@ -121,7 +121,7 @@ def main(n=100000, out=None):
     table, jobs = (
         [],
         [('mixed', n, MIXED, ('predict', 'evaluate'))]
-        + [('%dx%d' % s, k, [s], ('predict',)) for s, k in SINGLE.items()],
+        + [(f'{s[0]}x{s[1]}', k, [s], ('predict',)) for s, k in SINGLE.items()],
     )
     for size, k, sizes, commands in jobs:
         with tempfile.TemporaryDirectory() as d:

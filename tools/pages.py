@@ -33,7 +33,7 @@ def readme(target):
     "README.md from nbs/index.ipynb: text outputs only, since pictures would need files beside it"
     text_first = Config(NbConvertBase=dict(display_data_priority=['text/markdown', 'text/plain']))
     text, _ = MarkdownExporter(config=text_first).from_notebook_node(for_readers(ROOT / 'nbs' / 'index.ipynb'))
-    text = re.sub(r'\]\(([0-9A-Za-z_]+\.ipynb)', r'](nbs/\1', text)  # links leave the notebooks' folder
+    text = re.sub(r'\]\(([0-9A-Za-z_.]+\.ipynb)', r'](nbs/\1', text)  # links leave the notebooks' folder
     target.write_text(re.sub(r'\n{3,}', '\n\n', text).strip() + '\n', encoding='utf-8')
 
 
@@ -43,7 +43,7 @@ def docs(folder):
     for path in sorted((ROOT / 'nbs').glob('[!_.]*.ipynb')):
         html, _ = HTMLExporter().from_notebook_node(for_readers(path), resources=dict(metadata=dict(name=path.stem)))
         (folder / f'{path.stem}.html').write_text(
-            re.sub(r'href="([0-9A-Za-z_]+)\.ipynb', r'href="\1.html', html), encoding='utf-8'
+            re.sub(r'href="([0-9A-Za-z_.]+)\.ipynb', r'href="\1.html', html), encoding='utf-8'
         )
 
 

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 ANY = math.inf
-# The smoke profile trains for minutes, so these are far below what the quick profile reaches; below them something is broken.
+# The smoke profile trains for minutes, so these are far below what the quick profile reaches; below them something is
+# broken.
 BARS = [  # question, name, metric, low, high: every such record needs low < value < high
     ('q1', 'compact', 'accuracy', 0.60, ANY),
     ('q2', 'scratch', 'accuracy', 0.97, ANY),
