@@ -388,6 +388,6 @@ def clustered_mean(
     if m < 2:
         return mean, math.nan, math.nan
     sums = np.bincount(g, v - mean)  # of each group's deviations
-    standard_error = math.sqrt(m / (m - 1) * (sums**2).sum()) / n
-    half = stats.t.ppf((1 + level) / 2, m - 1) * standard_error
+    spread = math.sqrt(m / (m - 1) * (sums**2).sum())  # n times the standard error
+    half = stats.t.ppf((1 + level) / 2, m - 1) * spread / n
     return float(mean), float(mean - half), float(mean + half)

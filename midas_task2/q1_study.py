@@ -540,8 +540,8 @@ def _negative_log_likelihood(weights, terms, targets):
 
 def _weighed(terms, s, splits):
     "Probabilities from a weighted sum of log terms [N, C], each fold with weights fitted on the others"
-    terms, start = np.stack(terms), [1.5] + [0.5] * (len(terms) - 1)
-    res = np.zeros_like(terms[0])
+    res, start = np.zeros_like(terms[0]), [1.5] + [0.5] * (len(terms) - 1)
+    terms = np.stack(terms)
     for train, held in splits:
         args = terms[:, train], s.targets[train]
         weights = optimize.minimize(_negative_log_likelihood, start, args, method='Nelder-Mead').x

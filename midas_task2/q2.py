@@ -108,7 +108,7 @@ def _pretrain(rec, drawings, valid, out, device):
 
 # %% ../nbs/31_q2.ipynb #de2f73af
 def _train(rec, train, valid, test, out, device, body=None, keep=True):
-    "Train as the record's config says, and score"
+    "Train by the record's config, and score"
     rendering = rec.config.get('rendering', 'mnist_style')
     learn, spec = train_recorded(rec, train, valid, out, rendering, keep=keep, body=body, device=device)
     last = rec.history[-1]
@@ -169,7 +169,7 @@ def run_mnist(
 
 # %% ../nbs/31_q2.ipynb #650f6566
 def _load_body(start, parent, out, **which):
-    "The pretrained body, the seconds of its training and what the record says of it"
+    "The pretrained body, the seconds of its training and what the record keeps of it"
     if start == 'scratch':
         return None, 0.0, dict(start='random')
     row = parent or PARENTS['all' if start == 'pretrained_all' else 'digits']

@@ -283,14 +283,14 @@ def run_method(
 
 # %% ../nbs/32_q3.ipynb #826fe8e9
 def _load_body(start, config, out, **which):
-    "The body of the parent network, and what the record says of it"
+    "The body of the parent network, and what the record keeps of it"
     if start == 'scratch':
         return None, dict(start='random')
     parent = dict(name=config['model']) | PARENTS[start]
     body, _, begun = load_start(out, **parent, **which)
     return body, begun
 
-
+# %% ../nbs/32_q3.ipynb #e7744d74
 def _true_labels(where, train):
     "The true labels of training images: counted, not learned from"
     return load_set('mnist_train', where).targets[train.ids]

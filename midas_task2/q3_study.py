@@ -33,7 +33,7 @@ def _loss_rows(net, rates=None, **changes):
         for loss in _LOSSES
     }
 
-
+# %% ../nbs/36_q3_study.ipynb #004fbbe9
 def _size_rows():
     "A row for each size and start; the steps are about the same up to 4,000 images"
     rows = {}
@@ -42,7 +42,7 @@ def _size_rows():
         rows |= {f'scl_nl-{start}-{n}': ('scl_nl', start, changes) for start in _STARTS}
     return rows
 
-
+# %% ../nbs/36_q3_study.ipynb #a3d22beb
 def _method_rows(methods=('plain', 'argmin', 'scl_nl', 'recipe', 'oracle')):
     "A row for each method and start"
     return {f'{m}-{start}': (m, start, {}) for m in methods for start in _STARTS}
@@ -50,7 +50,7 @@ def _method_rows(methods=('plain', 'argmin', 'scl_nl', 'recipe', 'oracle')):
 # %% ../nbs/36_q3_study.ipynb #1b717513
 _AUDITS = dict(audit=('audit', '', {}), audit_reference=('audit', '', dict(reference='q1')))
 GROUPS = dict(  # name -> title, seeds, rows: name -> method, start, what differs
-    audit=dict(title='What `diagnose` says of mnistTask3', seeds=5, rows=_AUDITS),
+    audit=dict(title='The diagnosis of mnistTask3', seeds=5, rows=_AUDITS),
     losses_mlp=dict(title='Losses, one hidden layer of 500 units', seeds=5, rows=_loss_rows('mlp', **_MLP)),
     losses_cnn=dict(title='Losses, a small convolutional network', seeds=3, rows=_loss_rows('cnn', _CNN_RATES, **_CNN)),
     sizes=dict(title='Few images, three starts', seeds=5, rows=_size_rows()),
@@ -72,7 +72,7 @@ def run_group(
     seeds = range(1 if brief else GROUPS[group]['seeds'])
     same = dict(where=where, out=out, profile=profile, fresh=fresh)
     parents = [partial(make, seed=s, **same) for make in _needed(rows.values()) for s in seeds]
-    trainings, readings = [], []  # what reads trained networks another way comes last
+    trainings, readings = [], []  # those that need no training of their own come last
     for s in seeds:
         for name, row in rows.items():
             wave = readings if row[0] == 'argmin' else trainings
