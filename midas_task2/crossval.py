@@ -122,7 +122,7 @@ KNOWN = 0, 5, 10, 20  # how many drawings of a held-out writer are known
 
 
 def _with_context(train, held, split):
-    "Writer-normalised training set, and held-out images uint8 [N, H, W] by name; `split` says whose drawings are known"
+    "Writer-normalised training set, and held-out images uint8 [N, H, W] by name; `split` sets whose drawings are known"
     hand, known = fit_hand(train), train if split == 'stratified' else held
     normalised = average_hand(train, writer_offsets(hand, train, train))
     views = {f'known_{n}': average_hand(held, writer_offsets(hand, held, known, n)).images for n in KNOWN}
