@@ -26,7 +26,8 @@ setup(
     packages=find_packages(include=[cfg['lib_name'], cfg['lib_name'] + '.*']) + [f'{cfg["lib_name"]}.released'],
     package_dir={f'{cfg["lib_name"]}.released': 'models'},
     package_data={
-        cfg['lib_name']: ['templates/*'],  # of the report
+        cfg['lib_name']: ['py.typed'],
+        f'{cfg["lib_name"]}.reporting': ['templates/*'],
         f'{cfg["lib_name"]}.released': ['*/model.*', 'README.md'],  # the released networks
     },
     classifiers=[

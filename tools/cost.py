@@ -43,8 +43,8 @@ def usual_batches(folder):
 
 def our_epochs(s):
     "One epoch of 640 drawings after another, by the released network's recipe and everything that belongs to it"
-    from midas_task2.learner import build_learner, fit
-    from midas_task2.q1_study import GROUPS, RECIPE
+    from midas_task2.experiments.q1_study import GROUPS, RECIPE
+    from midas_task2.training.learner import build_learner, fit
 
     while True:
         learn = build_learner(
@@ -56,8 +56,8 @@ def our_epochs(s):
 
 def reading(data):
     "Core-seconds for reading one drawing, which we do once and the usual recipe in every epoch"
-    from midas_task2.datasets import load_drawings, resolve_data
-    from midas_task2.q1_study import RECIPE
+    from midas_task2.data.datasets import load_drawings, resolve_data
+    from midas_task2.experiments.q1_study import RECIPE
 
     start = time.process_time()
     s = load_drawings(resolve_data(str(data)), RECIPE['rendering'])
@@ -66,11 +66,11 @@ def reading(data):
 
 def evaluated(path):
     "Pictures a second that `evaluate` reads, decoding included, by the released network on all cores"
-    from midas_task2.checkpoint import load_checkpoint
-    from midas_task2.core import released
-    from midas_task2.evaluate import evaluate_files
+    from midas_task2.core.io import pretrained_path
+    from midas_task2.evaluation.inference import evaluate_files
+    from midas_task2.training.checkpoint import load_checkpoint
 
-    net, start = load_checkpoint(released('q1')), time.perf_counter()
+    net, start = load_checkpoint(pretrained_path('q1')), time.perf_counter()
     return evaluate_files(*net, path)['n'] / (time.perf_counter() - start)
 
 
@@ -114,8 +114,8 @@ def rounded(v):
 
 
 def main(args):
-    from midas_task2.core import environment
-    from midas_task2.q1_study import GROUPS
+    from midas_task2.core.runtime import environment
+    from midas_task2.experiments.q1_study import GROUPS
 
     read, s = reading(args.data)
     res = summary(time_pairs(args, s), read, GROUPS['headline']['budget']['epochs'])

@@ -45,40 +45,40 @@ def put(name, data):
 
 
 def read_archive(data):
-    from midas_task2.archives import Members
+    from midas_task2.data.archives import SafeArchive
 
-    with Members(put('archive', data)) as m:
+    with SafeArchive(put('archive', data)) as m:
         for n in m.names[:20]:
             m.read(n)
 
 
 def read_picture(data):
-    from midas_task2.datasets import decode, renderer
+    from midas_task2.data.images import decode, get_preprocessor
 
-    for rendering in ('page', 'mnist_style'):
-        decode(data, 'x.png', renderer(rendering))
+    for preprocessing in ('page', 'mnist_style'):
+        decode(data, 'x.png', get_preprocessor(preprocessing))
 
 
 def read_idx(data):
-    from midas_task2.datasets import parse_idx
+    from midas_task2.data.images import parse_idx
 
     parse_idx(data, 'x')
 
 
 def read_table(data):
-    from midas_task2.datasets import read_labels
+    from midas_task2.data.folders import read_labels
 
     read_labels(put('labels.csv', data))
 
 
 def read_record(data):
-    from midas_task2.core import load_record
+    from midas_task2.core.records import load_record
 
     load_record(put('record.json', data))
 
 
 def read_spec(data):
-    from midas_task2.checkpoint import load_checkpoint
+    from midas_task2.training.checkpoint import load_checkpoint
 
     put('model.safetensors', SAMPLES['weights'][0])
     put('model.json', data)
@@ -86,14 +86,14 @@ def read_spec(data):
 
 
 def read_packed(data):
-    from midas_task2.core import load_records
+    from midas_task2.core.records import load_records
 
     put('records.jsonl.xz', data)
     load_records(WORK)
 
 
 def read_weights(data):
-    from midas_task2.checkpoint import load_checkpoint
+    from midas_task2.training.checkpoint import load_checkpoint
 
     put('model.safetensors', data)
     # the digest is right, so that the reader gets to the content
@@ -104,20 +104,20 @@ def read_weights(data):
     see(*load_checkpoint(WORK))
 
 
-def see(model, spec):
+def see(model, model_config):
     "What a network that could be read says must be probabilities"
     import numpy as np
 
-    from midas_task2.evaluate import predict_probs
+    from midas_task2.evaluation.inference import predict_probs
 
-    assert np.isfinite(predict_probs(model, spec, np.zeros((1, 28, 28), np.uint8), precision='fp32')).all()
+    assert np.isfinite(predict_probs(model, model_config, np.zeros((1, 28, 28), np.uint8), precision='fp32')).all()
 
 
 def read_state(data):
     "Weights as mutated bytes, or a state in JSON whose digest is right"
     from safetensors.torch import save_file
 
-    from midas_task2.resume import _digest, load_state
+    from midas_task2.training.resume import _digest, load_state
 
     put('state-0.safetensors', data)
     if data[:1] == b'{' and (text := data.decode(errors='ignore')).isprintable():
@@ -127,8 +127,9 @@ def read_state(data):
 
 def read_report(data):
     "A record that is well-formed and has the right id, but holds anything"
-    from midas_task2.core import Record, load_json
-    from midas_task2.report import write_report
+    from midas_task2.core.io import load_json
+    from midas_task2.core.records import Record
+    from midas_task2.reporting.html import write_report
 
     out = WORK / 'out'
     shutil.rmtree(out, ignore_errors=True)
@@ -154,7 +155,7 @@ def scrambled(o, rng):
 
 
 def read_cache(data):
-    from midas_task2.datasets import cached_set
+    from midas_task2.data.imageset import cached_set
 
     put('key.npz', data)
     assert cached_set('key', lambda: DIGITS, WORK).digest == DIGITS.digest
@@ -168,7 +169,7 @@ READERS = dict(
     idx=read_idx,
     table=read_table,
     record=read_record,
-    spec=read_spec,
+    model_config=read_spec,
     weights=read_weights,
     state=read_state,
     cache=read_cache,
@@ -199,7 +200,7 @@ def tarred():
 def pictures():
     from PIL import Image
 
-    from midas_task2.glyphs import Glyphs
+    from midas_task2.data.synthetic import Glyphs
 
     img = Glyphs().canvas(12).resize((60, 45))
     for fmt, mode in (
@@ -224,13 +225,15 @@ def saved():
     "Write a checkpoint, a state of training, a cache entry and a record into `WORK`; gives the record's path"
     import torch
 
-    from midas_task2.checkpoint import Spec, save_checkpoint
-    from midas_task2.core import Record, save_record
-    from midas_task2.datasets import cached_set
-    from midas_task2.resume import rng_state, save_state
+    from midas_task2.core.records import Record, save_record
+    from midas_task2.data.imageset import cached_set
+    from midas_task2.training.checkpoint import ModelConfig, save_checkpoint
+    from midas_task2.training.resume import rng_state, save_state
 
-    spec = Spec('compact', list('abc'), [28, 28], 0.1, 0.3, 'mnist_style', args=dict(widths=[4, 4, 4, 4]))
-    save_checkpoint(WORK, spec.build(), spec)
+    model_config = ModelConfig(
+        'compact', list('abc'), [28, 28], 0.1, 0.3, 'mnist_style', args=dict(widths=[4, 4, 4, 4])
+    )
+    save_checkpoint(WORK, model_config.build(), model_config)
     save_state(
         WORK, dict(rng=rng_state(), opt={0: dict(step=torch.tensor(3.0), avg=torch.ones(4))}, place=(1, 0.5, None)), 0
     )
@@ -243,7 +246,7 @@ def state_json():
     "What stands beside the tensors of a state of training"
     import torch
 
-    from midas_task2.resume import pack
+    from midas_task2.training.resume import pack
 
     state = dict(run='x', epoch=1, done=0, rng=(1, None), opt={0: dict(step=torch.tensor(3.0))})
     return json.dumps(pack(state, {})).encode()
@@ -257,7 +260,7 @@ def samples():
     "Sound files, by reader"
     import numpy as np
 
-    from midas_task2.core import load_records
+    from midas_task2.core.records import load_records
 
     record = saved()
     return dict(
@@ -268,7 +271,7 @@ def samples():
         idx=[b'\0\0\x08\x03' + np.array([2, 3, 3], '>i4').tobytes() + bytes(18)],
         table=[b'file,label\na/1.png,A\n"b c.png",\xc3\xbc\n'],
         record=[record.read_bytes()],
-        spec=file('model.json'),
+        model_config=file('model.json'),
         weights=file('model.safetensors'),
         state=[*file('state-0.safetensors'), state_json()],
         cache=file('key.npz'),
@@ -279,7 +282,7 @@ def samples():
 
 def setup():
     global SAMPLES, DIGITS
-    from midas_task2.datasets import embedded_digits
+    from midas_task2.data.datasets import embedded_digits
 
     warnings.simplefilter('ignore')
     DIGITS = embedded_digits('t10k').subset(range(5))
@@ -288,7 +291,7 @@ def setup():
 
 def tried(reader, data):
     "Whether the file was read (or refused in one line); raises on anything else"
-    from midas_task2.core import InputError
+    from midas_task2.core.io import InputError
 
     start = time.perf_counter()
     try:
@@ -375,7 +378,7 @@ if __name__ == '__main__':
     if atheris:
         with_atheris(atheris, a.readers[0], a.runs)
     rows = list(with_hypothesis(a.readers, a.runs))
-    from midas_task2.core import environment
+    from midas_task2.core.runtime import environment
 
     if a.json:
         Path(a.json).write_text(json.dumps(dict(table=rows, environment=environment()), indent=1) + '\n')

@@ -69,7 +69,7 @@ def start(job, out, data, log):
 
 def drawings(folder):
     "Five characters, ten drawings of each"
-    from midas_task2.glyphs import VOCAB, Glyphs
+    from midas_task2.data.synthetic import VOCAB, Glyphs
 
     g = Glyphs()
     for k, c in enumerate(VOCAB[:5]):
@@ -185,7 +185,7 @@ def report(result, text, args):
     print(json.dumps(result))
     if 'Traceback' in text:
         print(text[text.index('Traceback') :][:4000])
-    from midas_task2.core import environment
+    from midas_task2.core.runtime import environment
 
     if args.json:
         Path(args.json).write_text(json.dumps(dict(result, seed=args.seed, environment=environment()), indent=1) + '\n')

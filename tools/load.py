@@ -33,7 +33,7 @@ def packed(image, fmt):
 
 def templates(sizes, n, rng):
     "`n` good pictures: class index, suffix, bytes; a third are clean, the others noisy like photos"
-    from midas_task2.glyphs import Glyphs
+    from midas_task2.data.synthetic import Glyphs
 
     glyphs = Glyphs()
     for i in range(n):
@@ -75,9 +75,9 @@ def make(folder, n, sizes):
 
 def measure(command, folder):
     "Run one command on `folder` in this process: rows out, names skipped, seconds, peak memory"
-    from midas_task2.checkpoint import load_checkpoint
-    from midas_task2.core import peak_memory
-    from midas_task2.evaluate import evaluate_files, predict_files
+    from midas_task2.core.runtime import peak_memory
+    from midas_task2.evaluation.inference import evaluate_files, predict_files
+    from midas_task2.training.checkpoint import load_checkpoint
 
     model, start = load_checkpoint(MODEL), time.perf_counter()
     if command == 'predict':
@@ -127,7 +127,7 @@ def main(n=100000, out=None):
         with tempfile.TemporaryDirectory() as d:
             bad = make(Path(d), k, sizes)
             table += [row(c, d, k, size, bad) for c in commands]
-    from midas_task2.core import environment
+    from midas_task2.core.runtime import environment
 
     if out:
         Path(out).write_text(json.dumps(dict(table=table, environment=environment()), indent=1) + '\n')
