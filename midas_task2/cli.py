@@ -41,9 +41,9 @@ def _where(data, roles, labels=''):
     from midas_task2.data.datasets import resolve_data
 
     source = resolve_data(data, roles, labels)
-    incomplete = data == 'auto' and source['kind'] == 'embedded'
+    incomplete = data == 'auto' and source.kind == 'embedded'
     hint = ' (not every source is there; see `midas_task2 data status`)' if incomplete else ''
-    log_progress(f'data: {source["kind"]}{hint}')
+    log_progress(f'data: {source.kind}{hint}')
     return source
 
 # %% ../nbs/80_cli.ipynb #48edca6a
@@ -280,7 +280,7 @@ def _study_place(out, data, profile, roles=('drawings',), place='q1-study'):
     if profile not in ('smoke', 'quick'):
         raise InputError(f"profile '{profile}' is not for a study; choose smoke or quick")
     source = _where(data, roles)
-    if not out and (source['kind'], profile) != ('real', 'quick'):
+    if not out and (source.kind, profile) != ('real', 'quick'):
         raise InputError('a study of other data or profile than the real and quick needs --out FOLDER')
     return out or data_home() / 'reports' / place, source
 
@@ -343,7 +343,7 @@ def release(
         raise InputError(f"release '{of}': choose q1, q2 or q3")
     of_mnist = dict(roles=('mnist_test',), place='mnist-study')
     out, source = _study_place(out, data, profile, **({} if of == 'q1' else of_mnist))
-    if not to and (source['kind'], profile) != ('real', 'quick'):
+    if not to and (source.kind, profile) != ('real', 'quick'):
         raise InputError('networks of other data or profile than the real and quick need --to FOLDER')
     to = Path(to or data_home() / 'models')
     found = _released(of, source, out, to, profile)
@@ -358,7 +358,7 @@ def _released(of, source, out, to, profile):
 
     if of == 'q1':
         return dict(zip(q1_release.RELEASES, q1_release.release(source, out, to, profile)))
-    return dict(zip(q3_study.RELEASES[of], q3_study.release_mnist(of, out, to, source['kind'], profile)))
+    return dict(zip(q3_study.RELEASES[of], q3_study.release_mnist(of, out, to, source.kind, profile)))
 
 # %% ../nbs/80_cli.ipynb #07d4a39b
 def report(

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['ROLES', 'read_drawings', 'read_task3', 'read_mnist', 'embedded_drawings', 'embedded_digits', 'embedded_task3',
-           'resolve_data', 'load_drawings', 'load_set']
+           'DataSource', 'resolve_data', 'load_drawings', 'load_set']
 
 # %% ../../nbs/17_data.datasets.ipynb #d19840a6
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -94,17 +94,26 @@ def embedded_task3() -> ImageSet:
 ROLES = dict(drawings='trainPart1', mnist_train='mnist', mnist_test='mnist', task3='mnistTask3')  # role -> source
 _RENDER_VERSION = 4  # raise it when a preprocessing or reader changes, so that old cache entries are not used
 
+# %% ../../nbs/17_data.datasets.ipynb #57e89376
+@dataclass(frozen=True)
+class DataSource:
+    "Where the data of a run comes from"
+
+    kind: str  # 'real', 'embedded', or 'own': drawings of the user's
+    found: dict = field(default_factory=dict)  # source name -> (path, digest)
+    labels: Path | str = ''  # the table of labels of drawings of the user's own; none: class folders
+
 # %% ../../nbs/17_data.datasets.ipynb #587cb2ff
 def resolve_data(
     data: str = 'auto',  # 'auto', 'embedded', a folder with the sources or, for `drawings` alone, your class folders
     roles=tuple(ROLES),  # what will be loaded
     labels: Path | str = '',  # a CSV file for drawings of your own, as for `read_labels`; default: class folders
-) -> dict:  # 'kind': 'real', 'embedded' or 'own'; 'found': source name -> (path, digest); 'labels'
+) -> DataSource:
     "Where the data for `roles` comes from; raises `InputError` when a named folder lacks a source"
     if labels:
         return _own(data, roles, labels)
     if data == 'embedded':
-        return dict(kind='embedded', found={})
+        return DataSource('embedded')
     folder = data_home() / 'data' if data == 'auto' else Path(data)
     if data != 'auto' and not folder.exists():
         raise InputError(f'{data}: no such folder; name the one that holds the sources, or try `--data embedded`')
@@ -112,9 +121,9 @@ def resolve_data(
     found = {n: locate(n, folder) for n in need} if folder.is_dir() else {}
     lacking = [n for n in need if not found.get(n)]
     if not lacking:
-        return dict(kind='real', found=found)
+        return DataSource('real', found)
     if data == 'auto':
-        return dict(kind='embedded', found={})
+        return DataSource('embedded')
     if set(roles) == {'drawings'}:
         return _own(data, roles)
     raise _lacks(data, lacking)
@@ -131,18 +140,18 @@ def _own(data, roles, labels=''):
     if data in ('auto', 'embedded') or set(roles) != {'drawings'}:
         why = 'labels go with drawings of your own; name their zip or folder with `--data`'
         raise InputError(one_line(f'{labels}: {why}'))
-    return dict(kind='own', found=dict(trainPart1=(Path(data), '')), labels=labels)
+    return DataSource('own', dict(trainPart1=(Path(data), '')), labels)
 
 # %% ../../nbs/17_data.datasets.ipynb #7ddc08d5
 def load_drawings(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     preprocessing='full_page',  # a name in `PREPROCESSORS`, or a function from ink to uint8
 ) -> ImageSet:
     "The drawings, read from their source now, in any rendering"
-    if source['kind'] == 'embedded':
+    if source.kind == 'embedded':
         return embedded_drawings(preprocessing)
-    path, labels = source['found']['trainPart1'][0], source.get('labels')
-    if source['kind'] == 'real':
+    path, labels = source.found['trainPart1'][0], source.labels
+    if source.kind == 'real':
         return read_drawings(path, preprocessing)
     return load_labelled(path, infer_vocab(path, labels), preprocessing, labels)
 
@@ -151,8 +160,8 @@ def _build_set(role, source, preprocessing):
     "Read the set that plays `role` from its source"
     if role == 'drawings':
         return load_drawings(source, preprocessing)
-    real = source['kind'] == 'real'
-    path = source['found'].get(ROLES[role], (None,))[0]
+    real = source.kind == 'real'
+    path = source.found.get(ROLES[role], (None,))[0]
     if role == 'task3':
         return read_task3(path) if real else embedded_task3()
     part = 't10k' if role == 'mnist_test' else 'train'
@@ -161,14 +170,14 @@ def _build_set(role, source, preprocessing):
 
 def load_set(
     role: str,  # a key of `ROLES`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     preprocessing: str = 'full_page',  # for `drawings`: a name in `PREPROCESSORS`
 ) -> ImageSet:
     "The `ImageSet` that plays `role`, from the cache when it was read before"
-    if source['kind'] == 'own':
+    if source.kind == 'own':
         return load_drawings(source, preprocessing)
     embedded = Glyphs().digest if role == 'drawings' else 'v1'
-    digest = source['found'].get(ROLES[role], (None, embedded))[1]
+    digest = source.found.get(ROLES[role], (None, embedded))[1]
     shape = preprocessing if role == 'drawings' else 'idx'
-    key = f'{role}-{shape}-{source["kind"]}-{digest[:16]}-r{_RENDER_VERSION}'
+    key = f'{role}-{shape}-{source.kind}-{digest[:16]}-r{_RENDER_VERSION}'
     return cached_set(key, partial(_build_set, role, source, preprocessing))

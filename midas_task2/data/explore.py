@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..core.io import InputError, save_figure
 from ..core.records import Record, cached_run
-from .datasets import load_set
+from .datasets import DataSource, load_set
 from .geometry import ink_geometry
 from .imageset import ImageSet
 
@@ -329,14 +329,14 @@ def _explore_one(role, source, out, profile, overwrite):
         first.name,
         config=dict(role=role, preprocessing='full_page' if role == 'drawings' else None),
         data={k: s.describe() for k, s in sets.items()},
-        kind=source['kind'],
+        kind=source.kind,
         profile=profile,
     )
     return cached_run(rec, out, lambda rec: describe(rec, out, *sets.values()), overwrite)
 
 # %% ../../nbs/19_data.explore.ipynb #54d5f15b
 def explore(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out,  # the output folder
     profile: str = 'quick',  # kept in the record; the measurements are the same in all
     overwrite: bool = False,  # measure again even if the record exists

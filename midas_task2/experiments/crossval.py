@@ -30,7 +30,7 @@ from midas_task2.core.records import (
     resume_dir,
 )
 from ..core.runtime import code_version, peak_memory, run_parallel
-from ..data.datasets import load_set
+from ..data.datasets import DataSource, load_set
 from ..data.imageset import ImageSet
 from ..data.splits import stratified_folds, writer_folds
 from ..data.writers import fit_writer_model, normalize_writer, writer_offsets
@@ -63,13 +63,13 @@ def fold_splits(
 def cv_record(
     name: str,  # of the row
     config: dict,  # a recipe, with `folds` and `preprocessing`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     seed: int = 0,  # of weights, batches and augmentation; the folds have a seed of their own
     profile: str = 'quick',  # for the record
 ) -> Record:  # not yet run
     "The record of a cross-validation, before it is run"
     data = dict(drawings=load_set('drawings', source, config['preprocessing']).describe())
-    return Record('folds', name, config, data, seed, source['kind'], profile)
+    return Record('folds', name, config, data, seed, source.kind, profile)
 
 # %% ../../nbs/61_experiments.crossval.ipynb #bcaeeb35
 def which_folds(
@@ -205,7 +205,7 @@ def _train_fold(rec, s, out, k, device, path):
 # %% ../../nbs/61_experiments.crossval.ipynb #08dbcc5f
 def train_fold(
     rec: Record,  # from `prepare`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     k: int,  # which fold, from 0
     device=None,  # default: CUDA where there is one
@@ -364,7 +364,7 @@ def _train_missing(records, source, out, workers, device):
 # %% ../../nbs/61_experiments.crossval.ipynb #c47fe67a
 def cross_validate(
     records,  # from `prepare`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     workers: int = 0,  # processes; 0: as many as cores and memory allow, or one where there is a GPU; 1: this one
     device=None,  # default: CUDA where there is one

@@ -18,7 +18,7 @@ from ..audit.audit import cnn_cross_val_pred_probs, cross_val_pred_probs, reesti
 from ..core.io import InputError
 from ..core.records import Record, cached_run
 from ..core.runtime import run_parallel
-from ..data.datasets import embedded_digits, load_set
+from ..data.datasets import DataSource, embedded_digits, load_set
 from ..data.splits import balanced_subset
 from ..labels.corruption import spoil
 from ..labels.diagnose import THRESHOLDS, diagnose_labels
@@ -62,7 +62,7 @@ def run_noise_case(
     images: str,  # a key of `IMAGES`
     kind: str,  # as for `spoil`
     rate: float,  # as for `spoil`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     seed: int = 0,  # of the labels and the networks
     profile: str = 'quick',  # 'smoke', 'quick' or 'full'
@@ -73,7 +73,7 @@ def run_noise_case(
     s = IMAGES[images](source)
     name = f'verdict-{images}-{kind}-{rate:g}'
     config = dict(images=images, spoiled=kind, rate=rate, steps=_STEPS[profile], thresholds=THRESHOLDS)
-    rec = Record('q3', name, config, dict(images=s.describe()), seed, source['kind'], profile)
+    rec = Record('q3', name, config, dict(images=s.describe()), seed, source.kind, profile)
     return cached_run(rec, out, partial(_test_diagnosis, s=s), overwrite)
 
 # %% ../../nbs/70_experiments.noise_benchmark.ipynb #c47e04b1
@@ -130,7 +130,7 @@ def _by_cleanlab(pred_probs, given):
 
 # %% ../../nbs/70_experiments.noise_benchmark.ipynb #67bd2a8e
 def run_noise_benchmark(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     profile: str = 'quick',  # 'smoke', 'quick' or 'full'
     only=None,  # keys of `IMAGES`; default: all

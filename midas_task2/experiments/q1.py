@@ -16,7 +16,7 @@ from fastcore.basics import noop
 from ..augment import Augment
 from ..core.io import InputError, one_line, save_figure
 from ..core.records import Record, cached_run
-from ..data.datasets import load_set
+from ..data.datasets import DataSource, load_set
 from ..data.imageset import ImageSet
 from ..data.splits import train_test_split
 from ..evaluation.inference import predict_probs
@@ -121,7 +121,7 @@ def _train_q1(s, out, device, rec):
 
 # %% ../../nbs/62_experiments.q1.ipynb #5e598753
 def run_q1(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     seed: int = 42,  # of split, initial weights, batches, augmentation
     profile: str = 'quick',  # a key of `PROFILES`
@@ -130,9 +130,9 @@ def run_q1(
     **changes,  # what differs from `CONFIG` and the profile
 ) -> Record:
     "Train on the drawings, evaluate on the held-out ones, save the checkpoint"
-    small = EMBEDDED if source['kind'] == 'embedded' and profile == 'quick' else {}
+    small = EMBEDDED if source.kind == 'embedded' and profile == 'quick' else {}
     config = {**CONFIG, **PROFILES[profile], **small, **changes}
     s = load_set('drawings', source, config['preprocessing'])
     name = config['model'] + ('' if config['split'] == 'stratified' else f'-{config["split"]}')
-    rec = Record('q1', name, config, dict(drawings=s.describe()), seed, source['kind'], profile)
+    rec = Record('q1', name, config, dict(drawings=s.describe()), seed, source.kind, profile)
     return cached_run(rec, out, partial(_train_q1, s, out, device), overwrite, network=True)

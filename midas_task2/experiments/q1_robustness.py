@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from ..augment import stroke_width
 from ..core.records import Record, cached_run
 from ..core.stats import clustered_mean
-from ..data.datasets import load_drawings, load_set
+from ..data.datasets import DataSource, load_drawings, load_set
 from ..data.images import PREPROCESSORS, bounding_box, to_ink
 from ..evaluation.inference import predict_probs
 from ..evaluation.metrics import accuracies
@@ -71,7 +71,7 @@ TRANSFORMS = dict(  # name -> function from ink to ink
 
 # %% ../../nbs/67_experiments.q1_robustness.ipynb #6125ac56
 def transformed_drawings(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     preprocessings,  # names in `PREPROCESSORS`
     changes=TRANSFORMS,  # name -> function from ink to ink
 ) -> dict:  # (change, preprocessing) -> uint8 [N, H, W]
@@ -129,7 +129,7 @@ def _fill_changes(alone, crop, source, out, rec):
 def robustness(
     alone: Record,  # a finished cross-validation on pages, with `keep`
     crop: Record,  # the same on the same folds, on crops to the ink
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
 ) -> Record:  # accuracies by change: of either network, and of both together
     "Accuracy on held-out drawings that were moved, scaled, cropped, inverted"
@@ -173,7 +173,7 @@ def _fill_pen(alone, crop, source, out, amounts, rec):
 def pen_width(
     alone: Record,  # as for `robustness`
     crop: Record,  # as for `robustness`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     amounts=(-1.0, -0.5, 0.0, 0.5, 1.0),  # as for `stroke_width`
 ) -> Record:  # table `pen`: accuracy and confused case by amount; `page`: the same of the page's network, unchanged
@@ -183,7 +183,7 @@ def pen_width(
 
 # %% ../../nbs/67_experiments.q1_robustness.ipynb #f0ef3d3e
 def study_robustness(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder that holds the cross-validations
     profile: str = 'quick',  # as for `group_records`
 ) -> list:  # two records, or none when one of the two cross-validations is not done

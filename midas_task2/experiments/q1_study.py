@@ -20,7 +20,7 @@ from scipy.special import logsumexp, softmax
 from ..core.io import InputError, save_figure
 from ..core.records import Record, cached_run, delete_record, grouped, load_record, record_names
 from ..core.stats import clustered_mean, mean_interval
-from ..data.datasets import load_set
+from ..data.datasets import DataSource, load_set
 from ..data.imageset import ImageSet
 from midas_task2.data.writers import (
     assign_missing,
@@ -258,7 +258,7 @@ def _chosen_rows(g, only, seed):
 # %% ../../nbs/66_experiments.q1_study.ipynb #10ce7bdd
 def group_records(
     group: str,  # a key of `GROUPS`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     profile: str = 'quick',  # 'smoke': one epoch on two folds, to see that it runs
     only=None,  # names of the rows; default: all
 ) -> list:  # records, not yet run
@@ -278,7 +278,7 @@ def group_records(
 # %% ../../nbs/66_experiments.q1_study.ipynb #b8bf2817
 def run_group(
     group: str,  # a key of `GROUPS`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     profile: str = 'quick',  # as for `group_records`
     only=None,  # as for `group_records`
@@ -349,7 +349,7 @@ def _average_members(members, s, out, rec):
 def ensemble(
     name: str,  # of the row
     records,  # finished cross-validations on the same folds
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder that holds them and their predictions
 ) -> Record:
     "The mean prediction of several cross-validations, as a record; raises `InputError` when their folds differ"
@@ -359,7 +359,7 @@ def ensemble(
         raise InputError(f'{name}: the folds of its members differ; an ensemble needs the same')
     seed = first.seed if len({r.seed for r in records}) == 1 else 0
     config = dict(provenance(records), variants=[_steadiest(m) for m in records], folds=folds)
-    rec = Record('folds', name, config, first.data, seed, source['kind'], first.profile)
+    rec = Record('folds', name, config, first.data, seed, source.kind, first.profile)
     return newest(cached_run(rec, out, partial(_average_members, records, s, out)), out)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #020e1eff
@@ -453,7 +453,7 @@ def _analyse(of, variant, s, out, rec):
 # %% ../../nbs/66_experiments.q1_study.ipynb #8ef6085a
 def analyze_predictions(
     rec: Record,  # a finished cross-validation or ensemble
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     variant: str = 'last',  # which predictions
 ) -> Record:  # question 'answers', of the same name
@@ -529,12 +529,12 @@ def _fill_table(group, done, s, rec):
 def summarise(
     group: str,  # a key of `GROUPS`
     done,  # finished cross-validations of that group
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
 ) -> Record:  # question 'answers', named like the group
     "The finished experiments of a group, as one table"
     s, first = load_set('drawings', source), done[0]
-    res = Record('answers', group, provenance(done), first.data, kind=source['kind'], profile=first.profile)
+    res = Record('answers', group, provenance(done), first.data, kind=source.kind, profile=first.profile)
     return newest(cached_run(res, out, partial(_fill_table, group, done, s)), out)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #036b2e06
@@ -586,7 +586,7 @@ def _add_evidence(of, variant, s, out, rec):
 # %% ../../nbs/66_experiments.q1_study.ipynb #2bde5e22
 def predict_with_writer(
     rec: Record,  # a finished cross-validation or ensemble
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     variant: str = 'last',  # which predictions
 ) -> Record:  # like a cross-validation; `known_N` when so many drawings of the writer are known, `last` with all
@@ -612,7 +612,7 @@ def _normalise_and_predict(of, passes, s, out, rec):
 # %% ../../nbs/66_experiments.q1_study.ipynb #8d24ec94
 def predict_with_unlabelled_writer(
     rec: Record,  # a finished cross-validation with `context` and `keep`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     passes: int = 2,  # how often the drawings are normalised and classified again
 ) -> Record:  # like a cross-validation; without seconds of its own
@@ -625,7 +625,7 @@ def predict_with_unlabelled_writer(
 # %% ../../nbs/66_experiments.q1_study.ipynb #c9167241
 def finished_records(
     group: str,  # a key of `GROUPS`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     profile: str = 'quick',  # as for `group_records`
 ) -> list:
@@ -687,7 +687,7 @@ def _derived(group, records, source, out):
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #91115f69
 def aggregate(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder that holds the cross-validations
     profile: str = 'quick',  # as for `group_records`
 ) -> list:  # finished records

@@ -18,7 +18,7 @@ from torch import nn
 from ..core.records import Record, cached_run, find_checkpoint
 from ..core.runtime import seed_everything
 from ..core.stats import area_under, time_to
-from ..data.datasets import load_set
+from ..data.datasets import DataSource, load_set
 from ..data.imageset import ImageSet
 from ..data.splits import balanced_subset, stratified_split
 from ..data.synthetic import VOCAB
@@ -56,12 +56,12 @@ SMALL = dict(epochs=10, bs=32, every=5, pretrain=dict(CONFIG['pretrain'], epochs
 
 # %% ../../nbs/63_experiments.q2.ipynb #2f366b77
 def q2_config(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     profile: str,  # a key of `PROFILES`
     **changes,  # what differs
 ) -> dict:  # settings for `run_pretrain` and `run_mnist`
     "`CONFIG` with the changes for the size of the data, the profile and the caller"
-    small = SMALL if source['kind'] == 'embedded' and profile == 'quick' else {}
+    small = SMALL if source.kind == 'embedded' and profile == 'quick' else {}
     return {**CONFIG, **PROFILES[profile], **small, **changes}
 
 # %% ../../nbs/63_experiments.q2.ipynb #fe07a1f3
@@ -78,7 +78,7 @@ PARENTS = dict(digits='pretrain', all='pretrain_all')  # classes of the drawings
 
 # %% ../../nbs/63_experiments.q2.ipynb #69fa6829
 def run_pretrain(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     seed: int = 42,
     profile: str = 'quick',  # a key of `PROFILES`
@@ -96,7 +96,7 @@ def run_pretrain(
         drawings = drawings.classes(DIGITS)
     _, valid = mnist_split(load_set('mnist_train', source), seed)
     data = dict(drawings=drawings.describe(), valid=valid.describe())
-    rec = Record('q2', name or PARENTS[classes], config, data, seed, source['kind'], profile)
+    rec = Record('q2', name or PARENTS[classes], config, data, seed, source.kind, profile)
     work = partial(_pretrain, drawings=drawings, valid=valid, out=out, device=device)
     return cached_run(rec, out, work, overwrite, network=True)
 
@@ -149,7 +149,7 @@ STARTS = ('scratch', 'pretrained')
 # %% ../../nbs/63_experiments.q2.ipynb #9803233f
 def run_mnist(
     start: str,  # 'scratch', 'pretrained' on digits, or 'pretrained_all' on all 62 classes
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder; 'pretrained' needs the network of `run_pretrain` there
     seed: int = 42,
     profile: str = 'quick',  # a key of `PROFILES`
@@ -163,12 +163,12 @@ def run_mnist(
     "Train on MNIST from one start"
     train, valid = mnist_split(load_set('mnist_train', source), seed)
     test = load_set('mnist_test', source)
-    body, pretrain_seconds, begun = _load_body(start, parent, out, seed=seed, kind=source['kind'], profile=profile)
+    body, pretrain_seconds, begun = _load_body(start, parent, out, seed=seed, kind=source.kind, profile=profile)
     config = _mnist_config(q2_config(source, profile, **changes)) | begun
     if config.get('n'):
         train = few_images(train, config['n'], seed, config.get('total', 0))
     data = dict(train=train.describe(), valid=valid.describe(), test=test.describe())
-    rec = Record('q2', name or start, config, data, seed, source['kind'], profile)
+    rec = Record('q2', name or start, config, data, seed, source.kind, profile)
     sets = dict(train=train, valid=valid, test=test)
     work = partial(_train_mnist, **sets, out=out, device=device, body=body, keep=keep, before=pretrain_seconds)
     return cached_run(rec, out, work, overwrite, network=keep)
@@ -239,19 +239,19 @@ def layers_moved(
 
 # %% ../../nbs/63_experiments.q2.ipynb #a2af78e4
 def run_layers(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder, with the networks of `run_pretrain` and `run_mnist`
     seed: int = 42,
     profile: str = 'quick',  # kept in the record
     overwrite: bool = False,  # run even when the record is there
 ) -> Record:
     "Distance of each layer from its start, and similarity of the final networks of both starts"
-    which = dict(question='q2', seed=seed, kind=source['kind'], profile=profile)
+    which = dict(question='q2', seed=seed, kind=source.kind, profile=profile)
     folders = {n: find_checkpoint(out, name=n, **which) for n in ('pretrain', *STARTS)}
     nets = {n: load_checkpoint(f) for n, f in folders.items()}
     images = load_set('mnist_test', source).subset(slice(0, 2000))
     weights = {n: model_config.sha256 for n, (_, model_config) in nets.items()}
-    rec = Record('q2', 'layers', weights, dict(images=images.describe()), seed, source['kind'], profile)
+    rec = Record('q2', 'layers', weights, dict(images=images.describe()), seed, source.kind, profile)
     return cached_run(rec, out, partial(_compare_layers, nets=nets, images=images.images), overwrite)
 
 # %% ../../nbs/63_experiments.q2.ipynb #29aca3ea
@@ -269,7 +269,7 @@ def _compare_layers(rec, nets, images):
 
 # %% ../../nbs/63_experiments.q2.ipynb #058fccae
 def run_q2(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     seed: int = 42,
     profile: str = 'quick',  # a key of `PROFILES`

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.io import InputError, save_figure
 from ..core.records import Record, cached_run, find_checkpoint
 from ..core.runtime import run_parallel
-from ..data.datasets import load_set
+from ..data.datasets import DataSource, load_set
 from ..data.splits import balanced_subset
 from ..evaluation.embedding import features, knn_agreement, plot_map, tsne
 from .q2 import CONFIG, DIGITS, PARENTS, STARTS, run_mnist, run_pretrain
@@ -48,7 +48,7 @@ def budget(
 
 # %% ../../nbs/68_experiments.q2_study.ipynb #ed1bf151
 def transfer(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     profile: str = 'quick',  # 'smoke': one epoch of the two smallest draws
     seeds: int = 5,  # from 0
@@ -82,7 +82,7 @@ _BEST = dict(model_args=dict(widths=[64, 128, 128]), epochs=20, every=0)
 
 # %% ../../nbs/68_experiments.q2_study.ipynb #dfda642b
 def best(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     profile: str = 'quick',  # 'smoke': one epoch, one seed
     seeds: int = 5,  # from 0
@@ -115,7 +115,7 @@ GAP = {  # a key of `GAP_ROWS` -> preprocessing, augmentation
 
 # %% ../../nbs/68_experiments.q2_study.ipynb #f884699b
 def gap(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     profile: str = 'quick',  # 'smoke': one epoch
     only=None,  # keys of `GAP`; default: all
@@ -152,7 +152,7 @@ def stroke_pixels(
 
 # %% ../../nbs/68_experiments.q2_study.ipynb #fe415f5d
 def run_domains(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder, with networks of `gap`
     seed: int = 0,
     profile: str = 'quick',  # kept in the record
@@ -160,12 +160,12 @@ def run_domains(
     n: int = 400,  # images of each domain at most
 ) -> Record:  # metrics as by `_domain_metrics`
     "Drawn digits and MNIST's in one map, by the features of the first and the last network of `gap`"
-    which = dict(question='q2', seed=seed, kind=source['kind'], profile=profile)
+    which = dict(question='q2', seed=seed, kind=source.kind, profile=profile)
     nets = {r: load_checkpoint(find_checkpoint(out, name=f'gap-{r}', **which)) for r in ('page', 'pen')}
     test = load_set('mnist_test', source)
     test = test.subset(balanced_subset(test.targets, min(n, len(test)), seed))
     weights = {r: model_config.sha256 for r, (_, model_config) in nets.items()}
-    rec = Record('q2', 'domains', weights, dict(test=test.describe()), seed, source['kind'], profile)
+    rec = Record('q2', 'domains', weights, dict(test=test.describe()), seed, source.kind, profile)
     return cached_run(rec, out, partial(_map_domains, nets=nets, source=source, test=test, n=n, out=out), overwrite)
 
 # %% ../../nbs/68_experiments.q2_study.ipynb #0d500b5a

@@ -20,7 +20,7 @@ from ..audit.self_training import train_teachers
 from ..core.io import InputError, save_figure
 from ..core.records import Record, cached_run, find_checkpoint, load_records, resume_dir
 from ..core.stats import time_to
-from ..data.datasets import load_set
+from ..data.datasets import DataSource, load_set
 from ..data.images import preprocess_array
 from ..data.splits import balanced_subset, stratified_split
 from ..evaluation.embedding import plot_map, tsne
@@ -40,7 +40,7 @@ from ..training.checkpoint import load_checkpoint, load_pretrained_body
 
 # %% ../../nbs/64_experiments.q3.ipynb #ac309af3
 def run_labels(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     seed: int = 42,  # kept in the record
     profile: str = 'quick',  # kept in the record
@@ -49,7 +49,7 @@ def run_labels(
     "Given against true labels: how many are right, whether wrong ones are even and in random order, changes by JPEG"
     task3, mnist = load_set('task3', source), load_set('mnist_train', source)
     data = dict(task3=task3.describe(), mnist_train=mnist.describe())
-    rec = Record('q3', 'labels', {}, data, seed, source['kind'], profile)
+    rec = Record('q3', 'labels', {}, data, seed, source.kind, profile)
     return cached_run(rec, out, partial(_count_labels, task3=task3, mnist=mnist, out=out), overwrite)
 
 # %% ../../nbs/64_experiments.q3.ipynb #7db46a56
@@ -118,7 +118,7 @@ _AUDIT_STEPS = dict(smoke=60, quick=500, full=1000)  # profile -> steps of each 
 
 # %% ../../nbs/64_experiments.q3.ipynb #fb54a533
 def run_audit(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     seed: int = 42,
     profile: str = 'quick',  # 'smoke', 'quick' or 'full'
@@ -131,7 +131,7 @@ def run_audit(
     task3, mnist = load_set('task3', source), load_set('mnist_train', source)
     name, config = 'audit_reference' if reference else 'audit', dict(steps=_AUDIT_STEPS[profile])
     data = dict(task3=task3.describe(), mnist_train=mnist.describe())
-    rec = Record('q3', name, config, data, seed, source['kind'], profile)
+    rec = Record('q3', name, config, data, seed, source.kind, profile)
     if reference:
         rec.config['reference'] = load_checkpoint(reference)[1].sha256
     work = partial(_audit, task3=task3, mnist=mnist, out=out, device=device, reference=reference, figure=figure)
@@ -223,14 +223,14 @@ PARENTS = dict(q1=dict(question='q1'), digits=dict(question='q2', name='pretrain
 # %% ../../nbs/64_experiments.q3.ipynb #7d1835ab
 def q3_config(
     method: str,  # a key of `METHODS`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     profile: str,  # a key of `PROFILES`
     **changes,  # what differs
 ) -> dict:  # settings; raises `InputError` for an unknown method
     "`CONFIG` with the changes for the method, the profile, the size of the data and the caller"
     if method not in METHODS:
         raise InputError(f"method '{method}' is not known; choose one of {', '.join(METHODS)}")
-    small = SMALL[method] if source['kind'] == 'embedded' and profile == 'quick' else {}
+    small = SMALL[method] if source.kind == 'embedded' and profile == 'quick' else {}
     return {**CONFIG, **METHODS[method], **PROFILES[profile].get(method, {}), **small, **changes}
 
 # %% ../../nbs/64_experiments.q3.ipynb #7ef560f2
@@ -258,7 +258,7 @@ def _parts(source, out, config, method, seed, profile, device=None):
     if config.get('n'):
         train = train.subset(balanced_subset(train.targets, config['n'], seed))
     if method == 'oracle':
-        clean = find_checkpoint(out, question='q2', name='scratch', seed=seed, kind=source['kind'], profile=profile)
+        clean = find_checkpoint(out, question='q2', name='scratch', seed=seed, kind=source.kind, profile=profile)
         train = _labelled_by(train, clean, device)
     return train, valid, test, data
 
@@ -273,7 +273,7 @@ def _labelled_by(s, folder, device=None):
 def run_method(
     method: str,  # a key of `METHODS`
     start: str,  # 'scratch' or a key of `PARENTS`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder, with the parent's network of this seed; for 'oracle' Q2's scratch network
     seed: int = 42,
     profile: str = 'quick',  # a key of `PROFILES`
@@ -285,10 +285,10 @@ def run_method(
 ) -> Record:
     "Train on mnistTask3 by one method from one start, test on MNIST"
     config = q3_config(method, source, profile, **changes)
-    body, begun = _load_body(start, config, out, seed=seed, kind=source['kind'], profile=profile)
+    body, begun = _load_body(start, config, out, seed=seed, kind=source.kind, profile=profile)
     config.update(begun)
     train, valid, test, data = _parts(source, out, config, method, seed, profile, device)
-    rec = Record('q3', name or f'{method}-{start}', config, data, seed, source['kind'], profile)
+    rec = Record('q3', name or f'{method}-{start}', config, data, seed, source.kind, profile)
     sets = dict(train=train, valid=valid, test=test, true=partial(_true_labels, source, train))
     recover = method == 'scl_nl' and 'loss' not in changes
     how = dict(method=method, recover=recover, out=out, body=body, keep=keep, device=device)
@@ -395,7 +395,7 @@ def _score(rec, model, model_config, valid, test, read=lambda pred_probs: pred_p
 # %% ../../nbs/64_experiments.q3.ipynb #2cb8443d
 def run_argmin(
     start: str,  # as for `run_method`, with what its name has beside method and start
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder, with the network of `run_method('plain', start)`
     seed: int = 42,
     profile: str = 'quick',  # kept in the record
@@ -403,11 +403,11 @@ def run_argmin(
 ) -> Record:
     "Predict the least likely class of the plainly trained network"
     trained = f'plain-{start}'
-    which = dict(question='q3', name=trained, seed=seed, kind=source['kind'], profile=profile)
+    which = dict(question='q3', name=trained, seed=seed, kind=source.kind, profile=profile)
     model, model_config = load_checkpoint(find_checkpoint(out, **which))
     train, valid, test, data = _parts(source, out, model_config.card, 'plain', seed, profile)
     config, metrics = dict(network=model_config.record, weights=model_config.sha256), dict(uses_clean_labels=False)
-    rec = Record('q3', f'argmin-{start}', config, data, seed, source['kind'], profile, metrics=metrics)
+    rec = Record('q3', f'argmin-{start}', config, data, seed, source.kind, profile, metrics=metrics)
     sets = dict(train=train, valid=valid, test=test)
     return cached_run(
         rec,
@@ -431,7 +431,7 @@ def _test_argmin(rec, model, model_config, out, trained, train, valid, test):
 
 # %% ../../nbs/64_experiments.q3.ipynb #d589845a
 def run_q3(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     seed: int = 42,
     profile: str = 'quick',  # a key of `PROFILES`

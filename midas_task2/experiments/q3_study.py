@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..core.io import InputError, pretrained_path
 from ..core.runtime import run_parallel
+from ..data.datasets import DataSource
 from .q1 import run_q1
 from .q2 import run_mnist, run_pretrain
 from .q3 import CONFIG, PARENTS, run_argmin, run_audit, run_method
@@ -59,7 +60,7 @@ GROUPS = dict(  # name -> title, seeds, rows: name -> method, start, what differ
 # %% ../../nbs/69_experiments.q3_study.ipynb #98b0e672
 def run_group(
     group: str,  # a key of `GROUPS`
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     profile: str = 'quick',  # 'smoke': one epoch, one seed
     only=None,  # names of rows; default: all

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..core.io import MissingArtifactError, atomic_path
 from ..core.records import Record, cached_run, checkpoint_dir, load_record, load_records
-from ..data.datasets import load_set
+from ..data.datasets import DataSource, load_set
 from .crossval import is_done
 from .q1_study import HEADLINE, group_records, provenance
 from .runner import train_recorded
@@ -32,7 +32,7 @@ def _measured(row, source, out, profile):
             f'{out}: holds no cross-validation {of.name}; run `midas_task2 study headline robust` first'
         )
     run = provenance([load_record(Path(out) / 'records' / of.filename)])['of']
-    analyses = load_records(out, question='answers', name=of.name, profile=profile, kind=source['kind'])
+    analyses = load_records(out, question='answers', name=of.name, profile=profile, kind=source.kind)
     found = [r for r in analyses if r.config['of'] == run]
     if not found:
         raise MissingArtifactError(
@@ -76,7 +76,7 @@ def _train_release(name, measured, source, out):
 
 # %% ../../nbs/72_experiments.release.ipynb #49dfcacb
 def release(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder that holds the cross-validations
     to: Path | str,  # where the checkpoints go, a folder each
     profile: str = 'quick',  # as for `group_records`

@@ -22,7 +22,7 @@ from ..core.io import log_progress
 from ..core.records import Record, cached_run
 from ..core.runtime import peak_memory, seed_everything
 from ..core.stats import mean_interval
-from ..data.datasets import load_set
+from ..data.datasets import DataSource, load_set
 from ..data.imageset import ImageSet
 from ..data.splits import stratified_split
 from ..models import create_model
@@ -146,7 +146,7 @@ def _write_pngs(s, folder):
 
 # %% ../../nbs/71_experiments.speed.ipynb #80f3fd35
 def benchmark(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     rounds: int = 5,  # each of its own seed, from 0
     usual: int = 1280,  # images for the usual way in each of the first five rounds; 0: leave it out
@@ -157,7 +157,7 @@ def benchmark(
     train, test = load_set('mnist_train', source), load_set('mnist_test', source)
     config = dict(FAST, rounds=rounds, usual=usual, threads=torch.get_num_threads())
     data = dict(train=train.describe(), test=test.describe())
-    rec = Record('bench', 'mnist', config, data, kind=source['kind'], profile=profile)
+    rec = Record('bench', 'mnist', config, data, kind=source.kind, profile=profile)
     return cached_run(rec, out, partial(_race, train=train, test=test), overwrite)
 
 # %% ../../nbs/71_experiments.speed.ipynb #06724dec
@@ -241,7 +241,7 @@ STEPS = {  # name -> what is changed, what differs from `FAST`
 
 # %% ../../nbs/71_experiments.speed.ipynb #9ebd492f
 def ablate(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     seeds: int = 3,  # from 0
     profile: str = 'quick',  # kept in the records
@@ -254,7 +254,7 @@ def ablate(
     data, recs = dict(train=train.describe(), valid=valid.describe()), []
     for seed in range(seeds):
         for name, (what, changes) in STEPS.items():
-            rec = Record('bench', name, _step_config(changes), data, seed, source['kind'], profile)
+            rec = Record('bench', name, _step_config(changes), data, seed, source.kind, profile)
             rec.tables['what'] = what
             recs.append(cached_run(rec, out, partial(_step, train=train, valid=valid, changes=changes), overwrite))
     return recs
@@ -287,7 +287,7 @@ def _train_many(n, source, threads=0):
 
 # %% ../../nbs/71_experiments.speed.ipynb #deea37ac
 def scaling(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     sizes=_SIZES,  # numbers of images
     profile: str = 'quick',  # kept in the record
@@ -296,7 +296,7 @@ def scaling(
     "Seconds and memory as the number of images grows"
     config = dict(FAST, sizes=list(sizes), threads=torch.get_num_threads())
     data = dict(train=load_set('mnist_train', source).describe())
-    rec = Record('bench', 'scale', config, data, kind=source['kind'], profile=profile)
+    rec = Record('bench', 'scale', config, data, kind=source.kind, profile=profile)
     return cached_run(rec, out, partial(_measure_sizes, source=source), overwrite)
 
 # %% ../../nbs/71_experiments.speed.ipynb #bcc1a5ac

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.io import InputError, MissingArtifactError, save_figure
 from ..core.records import Record, cached_run, find_checkpoint
-from ..data.datasets import load_set
+from ..data.datasets import DataSource, load_set
 from ..data.imageset import ImageSet
 from ..data.splits import train_test_split
 from ..evaluation.embedding import features, knn_agreement, plot_map, tsne
@@ -28,7 +28,7 @@ _MAP_POINTS = dict(smoke=500, quick=2000, full=5000)  # profile -> points at mos
 
 # %% ../../nbs/65_experiments.tsne.ipynb #e808cab4
 def map_points(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     model_config: ModelConfig
     | None,  # of the network; its preprocessing decides the data set, its card what was held out
     n: int,  # points at most
@@ -57,7 +57,7 @@ def neighbours(
 # %% ../../nbs/65_experiments.tsne.ipynb #5fbbca2d
 def map_record(
     name: str,  # 'mnist-pixels', or a network's: 'q1', 'q2-pretrained', 'q2-scratch', 'q3-scl_nl-scratch'...
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out,  # the output folder
     n: int,  # points at most
     profile: str = 'quick',
@@ -74,14 +74,14 @@ def map_record(
         weights=model_config.sha256 if net else None, preprocessing=model_config.preprocessing if net else None
     )
     config = dict(perplexity=30, k=neighbours(s.targets), **made_by)
-    rec = Record('tsne', name, config, dict(points=s.describe()), seed, source['kind'], profile)
+    rec = Record('tsne', name, config, dict(points=s.describe()), seed, source.kind, profile)
     return cached_run(rec, out, lambda rec: _draw_map(rec, out, s, net), overwrite)
 
 # %% ../../nbs/65_experiments.tsne.ipynb #9965ef92
 def _network(name, source, out, seed, profile):
     "The checkpoint folder of the network that a map is named after"
     question, run = _MAPS[name]
-    return find_checkpoint(out, question=question, name=run, kind=source['kind'], seed=seed, profile=profile)
+    return find_checkpoint(out, question=question, name=run, kind=source.kind, seed=seed, profile=profile)
 
 # %% ../../nbs/65_experiments.tsne.ipynb #b4bc49f5
 def _check_fit(name, model_config, s):
@@ -113,7 +113,7 @@ def _draw_map(rec, out, s, net):
 
 # %% ../../nbs/65_experiments.tsne.ipynb #a49af6c7
 def tsne_records(
-    source: dict,  # from `resolve_data`
+    source: DataSource,  # from `resolve_data`
     out,  # the output folder, which holds the networks
     profile: str = 'quick',  # how many points: 'smoke', 'quick' or 'full'
     seed: int = 42,  # of the sample, the split and the map
