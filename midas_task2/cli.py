@@ -354,11 +354,11 @@ def release(
 
 def _released(of, source, out, to, profile):
     "Write the networks of a question; gives each one's name and record"
-    from midas_task2 import q1_release, q3_study
+    from midas_task2.experiments import release
 
     if of == 'q1':
-        return dict(zip(q1_release.RELEASES, q1_release.release(source, out, to, profile)))
-    return dict(zip(q3_study.RELEASES[of], q3_study.release_mnist(of, out, to, source.kind, profile)))
+        return dict(zip(release.RELEASES, release.release(source, out, to, profile)))
+    return dict(zip(release.MNIST_RELEASES[of], release.release_mnist(of, out, to, source.kind, profile)))
 
 # %% ../nbs/80_cli.ipynb #07d4a39b
 def report(
