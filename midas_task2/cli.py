@@ -256,7 +256,9 @@ def _study_groups(groups):
     of_mnist = [g for g in asked if g in (*MNIST_GROUPS, *OF_Q3)]
     if of_mnist and len(of_mnist) < len(asked):
         names = ' '.join(groups)
-        raise InputError(f'study {names}: Q1 and MNIST have output folders of their own; run their groups separately')
+        raise InputError(
+            f'study {names}: groups of Q1 and of MNIST have folders of their own; run them one after the other'
+        )
     return asked, bool(of_mnist)
 
 # %% ../nbs/80_cli.ipynb #df20ef0b
@@ -697,9 +699,11 @@ def usage(
 def _parser(name, func):
     "The options of a command; what is wrong with them is said in one line, like all bad input"
     p = anno_parser(func, prog=f'midas_task2 {name}')
-    for a in p._actions:  # an empty default says nothing
-        for empty in (' (default: )', ' (default: False)'):
+    for a in p._actions:
+        for empty in (' (default: )', ' (default: False)'):  # an empty default says nothing
             a.help = a.help.removesuffix(empty)
+        a.option_strings = [o.replace('_', '-') for o in a.option_strings]
+        p._option_string_actions |= {o: a for o in a.option_strings}
 
     def error(message):
         raise InputError(f'{" ".join(message.split())}; `midas_task2 {name} --help` names the options')

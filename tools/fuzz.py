@@ -99,7 +99,7 @@ def read_weights(data):
     # the digest is right, so that the reader gets to the content
     put(
         'model.json',
-        json.dumps(json.loads(SAMPLES['spec'][0]) | dict(sha256=hashlib.sha256(data).hexdigest())).encode(),
+        json.dumps(json.loads(SAMPLES['model_config'][0]) | dict(sha256=hashlib.sha256(data).hexdigest())).encode(),
     )
     see(*load_checkpoint(WORK))
 

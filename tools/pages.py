@@ -3,6 +3,7 @@
 A reader sees neither cells marked `#| hide` nor the directives; of cells marked `#| echo: false`, the output only."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -33,13 +34,14 @@ def readme(target):
     "README.md from nbs/index.ipynb: text outputs only, since pictures would need files beside it"
     text_first = Config(NbConvertBase=dict(display_data_priority=['text/markdown', 'text/plain']))
     text, _ = MarkdownExporter(config=text_first).from_notebook_node(for_readers(ROOT / 'nbs' / 'index.ipynb'))
-    text = re.sub(r'\]\(([0-9A-Za-z_.]+\.ipynb)', r'](nbs/\1', text)  # links leave the notebooks' folder
+    text = re.sub(r'\]\(([0-9A-Za-z_.]+\.ipynb|images/)', r'](nbs/\1', text)  # links leave the notebooks' folder
+    text = text.replace('](../', '](')
     target.write_text(re.sub(r'\n{3,}', '\n\n', text).strip() + '\n', encoding='utf-8')
 
 
 def docs(folder):
     "Every notebook as HTML"
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(ROOT / 'nbs' / 'images', folder / 'images', dirs_exist_ok=True)
     for path in sorted((ROOT / 'nbs').glob('[!_.]*.ipynb')):
         html, _ = HTMLExporter().from_notebook_node(for_readers(path), resources=dict(metadata=dict(name=path.stem)))
         (folder / f'{path.stem}.html').write_text(

@@ -124,16 +124,17 @@ def linear_cross_val_pred_probs(
 
 # %% ../../nbs/45_audit.audit.ipynb #66e0abf3
 def most_informative(
-    witnesses,  # probabilities [N, C], one array per model
+    candidates,  # probabilities [N, C], one array per model
     given: np.ndarray,  # int [N]
-) -> int:  # index into `witnesses`
+) -> int:  # index into `candidates`
     "The model whose most or least likely class carries most information about the labels"
 
-    def information(q):
-        agreements = [agreement_z(pick, given, q.shape[1]) for pick in (q.argmax(1), q.argmin(1))]
+    def information(pred_probs):
+        picks = pred_probs.argmax(1), pred_probs.argmin(1)
+        agreements = [agreement_z(pick, given, pred_probs.shape[1]) for pick in picks]
         return max(class_information(a['agreement'], a['chance']) for a in agreements)
 
-    return int(np.argmax([information(q) for q in witnesses]))
+    return int(np.argmax([information(pred_probs) for pred_probs in candidates]))
 
 # %% ../../nbs/45_audit.audit.ipynb #8465dc63
 def cross_val_pred_probs(
@@ -150,11 +151,11 @@ def cross_val_pred_probs(
         raise InputError(
             f'{s.name}: an audit needs 3 classes or more, and {folds} images of each; add images, or leave classes out'
         )
-    q, fold, nets = cnn_cross_val_pred_probs(s, None, folds, steps, seed, device=device, title=title)
+    pred_probs, fold, nets = cnn_cross_val_pred_probs(s, None, folds, steps, seed, device=device, title=title)
     if small:
-        both = [q, linear_cross_val_pred_probs(s, folds, seed)]
-        q = both[most_informative(both, s.targets)]
-    return q, fold, nets
+        candidates = [pred_probs, linear_cross_val_pred_probs(s, folds, seed)]
+        pred_probs = candidates[most_informative(candidates, s.targets)]
+    return pred_probs, fold, nets
 
 # %% ../../nbs/45_audit.audit.ipynb #51ef04d7
 def label_posterior(
@@ -172,7 +173,7 @@ def calibrate(
     pred_probs: np.ndarray,  # float [N, C], out of sample; otherwise the share of right labels is low
     given: np.ndarray,  # int [N]
     T: np.ndarray,  # float [C, C], P(given = column | true = row)
-) -> tuple:  # calibrated `probs`; `T` with the share of right labels added; dict of `temperature` and `right`
+) -> tuple:  # calibrated `pred_probs`; `T` with the share of right labels added; dict of `temperature` and `right`
     "Temperature and extra share of right labels, by maximum likelihood of the given labels"
     logs, rows = np.log(np.clip(pred_probs, 1e-9, None)), np.arange(len(given))
 
@@ -195,7 +196,7 @@ def calibrated_label_posterior(
     given: np.ndarray,
     T: np.ndarray,
 ) -> tuple:  # posterior probabilities, float [N, C]; the dict of `calibrate`
-    "`recover`, from calibrated probabilities and the calibrated matrix"
+    "`label_posterior`, from calibrated probabilities and the calibrated matrix"
     sharp, fitted, how = calibrate(pred_probs, given, T)
     return label_posterior(sharp, given, fitted), how
 
@@ -226,7 +227,7 @@ class Audit:
 # %% ../../nbs/45_audit.audit.ipynb #70ac75fa
 def training_transition(
     d: dict,  # from `diagnose_labels`
-    slack: float = 0.0,  # share of complementary labels taken as right; for self-training `SLACK`
+    slack: float = 0.0,  # share of complementary labels taken as right; for self-training `SelfTrainingConfig.slack`
 ) -> np.ndarray:  # float [C, C], rows sum to 1
     "The matrix to train with; complementary labels are taken as wrong"
     T = np.array(d['transition'])
@@ -248,7 +249,7 @@ def _recount(d, pred_probs, given, fold):
 def reestimate(
     s: ImageSet,  # with the labels in question
     d: dict,  # from `diagnose_labels`
-    q: np.ndarray,  # float [N, C], from `cross_val_pred_probs`, as what follows
+    pred_probs: np.ndarray,  # float [N, C], from `cross_val_pred_probs`, as what follows
     fold: np.ndarray,  # int [N]
     nets,  # networks, one per fold
     steps: int = 800,  # of each network's training
@@ -262,13 +263,14 @@ def reestimate(
         return Audit(d, uniform, s.targets)
     T = training_transition(d)
     if d['kind'] in ('clean', 'permuted'):
-        p = q @ T.T
+        true_probs = pred_probs @ T.T
     else:
         title = title and f'{title}, {d["kind"]}'
         loss = get_loss('forward', T=T)
-        p, *_ = cnn_cross_val_pred_probs(s, loss, len(nets), steps, seed, bodies=nets, device=device, title=title)
-        d = _recount(d, p, s.targets, fold)
-    return Audit(d, label_posterior(p, s.targets, training_transition(d)).astype(np.float32), s.targets)
+        true_probs, *_ = cnn_cross_val_pred_probs(s, loss, len(nets), steps, seed, nets, device, title)
+        d = _recount(d, true_probs, s.targets, fold)
+    posteriors = label_posterior(true_probs, s.targets, training_transition(d))
+    return Audit(d, posteriors.astype(np.float32), s.targets)
 
 # %% ../../nbs/45_audit.audit.ipynb #39306747
 def audit_labels(
@@ -281,9 +283,9 @@ def audit_labels(
     title: str = '',  # shown with each epoch; empty: silent
 ) -> Audit:
     "Diagnose the labels of a data set and correct them, without clean labels; raises `InputError` for too few images"
-    q, fold, nets = cross_val_pred_probs(s, steps, seed, device, title and f'{title}, as given')
-    d = diagnose_labels(q, s.targets, reference, fold, seed=seed, vocab=s.vocab)
-    return reestimate(s, d, q, fold, nets, again or steps * 8 // 5, seed, device, title)
+    pred_probs, fold, nets = cross_val_pred_probs(s, steps, seed, device, title and f'{title}, as given')
+    d = diagnose_labels(pred_probs, s.targets, reference, fold, seed=seed, vocab=s.vocab)
+    return reestimate(s, d, pred_probs, fold, nets, again or steps * 8 // 5, seed, device, title)
 
 # %% ../../nbs/45_audit.audit.ipynb #c217a112
 def _first_size(src, names):
@@ -317,7 +319,7 @@ def reference_pred_probs(
     "Predictions of a reference classifier; raises `InputError` when it lacks one of the classes"
     model, model_config = load_checkpoint(folder)
     if lacking := [c for c in vocab if c not in model_config.vocab]:
-        raise InputError(f"{folder}: knows no class '{lacking[0]}'; choose another reference, or do without")
+        raise InputError(f"{folder}: has no class '{lacking[0]}'; choose another reference, or do without")
     pred_probs = predict_probs(model, model_config, images(model_config.preprocessing), device=device)
     return pred_probs[:, [model_config.vocab.index(c) for c in vocab]].argmax(1)
 

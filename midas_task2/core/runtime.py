@@ -79,9 +79,9 @@ def max_workers() -> int:  # processes
 # %% ../../nbs/01_core.runtime.ipynb #c1c841dc
 def run_parallel(
     calls,  # functions without arguments that can be pickled, such as `functools.partial`
-    workers: int = 0,  # processes; 0: `room()`; 1: this process, with all its threads
+    workers: int = 0,  # processes; 0: `max_workers()`; 1: this process, with all its threads
 ):  # yields what they return, in the order in which they end
-    "Run functions in processes of one thread each; raises `InputError` when one of them is killed"
+    "Run functions in processes of one thread each; raises `InputError` when a process is killed"
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -91,16 +91,15 @@ def run_parallel(
     try:
         with parallel_config(backend='loky', inner_max_num_threads=1):
             yield from Parallel(n_jobs=max(1, min(n, len(calls))), return_as='generator_unordered')(
-                delayed(_alone)(f) for f in calls
+                delayed(_single_threaded)(f) for f in calls
             )
     except TerminatedWorkerError:
         raise InputError(
-            'a process that trained was ended from outside, perhaps for want of memory; '
-            'run the same again with fewer --workers'
+            'a training process was killed, perhaps for lack of memory; run the same command again with fewer --workers'
         ) from None
 
 # %% ../../nbs/01_core.runtime.ipynb #3d9523b5
-def _alone(f):
+def _single_threaded(f):
     "`f()` with one thread"
     import torch
 
@@ -109,7 +108,7 @@ def _alone(f):
     try:
         return f()
     finally:
-        torch.set_num_threads(before)  # joblib runs a single call in this process
+        torch.set_num_threads(before)  # joblib runs a single call in the current process
 
 # %% ../../nbs/01_core.runtime.ipynb #3e8b3282
 _LIBRARIES = 'fastai fastcore torch torchvision numpy pandas scikit-learn pillow nbdev'.split()
@@ -132,7 +131,7 @@ def code_version() -> dict:  # `version` and `digest`, the SHA-256 of the packag
     return dict(version=_version('midas_task2'), digest=h[:16])
 
 
-code_version()  # as it is loaded; during a long run the files may change
+code_version()  # cached now; during a long run the files may change
 
 # %% ../../nbs/01_core.runtime.ipynb #9673c9f1
 def peak_memory() -> float | None:  # MiB, or None where the system does not report it (Windows)

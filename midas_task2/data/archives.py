@@ -67,7 +67,7 @@ _CONTROL = re.compile(f'[{_BREAKS}]')
 
 # %% ../../nbs/10_data.archives.ipynb #58f8de93
 def _clean_name(name, control=False):
-    "`name` as a relative posix path; None for an operating system's litter, refused when it leads elsewhere"
+    "`name` as a relative posix path; None for an operating system's own files, refused when it leads elsewhere"
     path = name.replace('\\', '/')
     parts = [p for p in path.split('/') if p not in ('', '.')]
     astray = path.startswith('/') or re.match('[A-Za-z]:', path) or '..' in parts
@@ -279,7 +279,7 @@ class SafeArchive:
             raise InputError(f'{one_line(self.path)}: {_why_not(e, self.path)}') from None
 
     def _checked(self, entries):
-        "name -> key of all that is safe and not litter"
+        "name -> key of all safe files, without those of an operating system"
         keys, total, local = {}, 0, os.path.isdir(self.path)  # the user's own folder may hold odd names
         most = None if local else _max_unpacked(self.path)
         for name, size, problem, key in _few(entries):

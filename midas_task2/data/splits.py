@@ -99,10 +99,10 @@ def train_test_split(
 # %% ../../nbs/15_data.splits.ipynb #2834296b
 def balanced_subset(
     targets,  # int [N]
-    n: int,  # size of the draw, at most N
+    n: int,  # size of the subset, at most N
     seed: int = 0,  # of the order
 ) -> np.ndarray:  # int [n], sorted
-    "A draw with equally many of each class, give or take one; smaller draws of a seed are part of larger ones"
+    "A random subset with equally many of each class, give or take one; subsets of one seed are nested"
     order = np.random.default_rng(seed).permutation(len(targets))
     shuffled = np.asarray(targets)[order]
     turn = pd.Series(shuffled).groupby(shuffled).cumcount()  # first of its class, second...

@@ -43,7 +43,7 @@ def _font_strokes(
     char: str,  # one character
 ) -> tuple:  # of float arrays [n, 2], in font units, y downwards: capitals from -12 to the baseline at 9
     "The strokes of `char`; those that share an end are joined into one"
-    strokes = []
+    strokes: list[np.ndarray] = []
     for points in _face(face).strokes_for_text(char):
         stroke = np.array(list(points), dtype=float)
         joined = _join(strokes[-1], stroke) if strokes else None
@@ -293,7 +293,7 @@ def _start(ink):
 
 
 def _centred(im):
-    "A 20x20 picture in 28x28, its centre of mass in the middle"
+    "A 20x20 image in 28x28, its centre of mass in the middle"
     box, out = np.asarray(im, dtype=np.uint8), np.zeros((28, 28), np.uint8)
     y, x = _start(box.sum(1)), _start(box.sum(0))
     out[y : y + 20, x : x + 20] = box

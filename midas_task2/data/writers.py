@@ -23,7 +23,7 @@ _PEN = 20  # page pixels, added to height and width
 
 
 def writer_features(
-    s: ImageSet,  # of whole pages: the `page` preprocessing
+    s: ImageSet,  # of whole pages: the `full_page` preprocessing
 ) -> np.ndarray:  # float [N, 4]: log height, log width, y, x; nan for an empty page
     "Size and position of each drawing"
     g = ink_geometry(s)
@@ -112,7 +112,7 @@ def _others(s, known, n, seed):
 
 # %% ../../nbs/20_data.writers.ipynb #96acb8b9
 def writer_offsets(
-    hand: WriterModel,  # from `fit_writer_model`
+    model: WriterModel,  # from `fit_writer_model`
     s: ImageSet,  # what to find offsets for
     known: ImageSet,  # drawings of known class; one with the `ids` of the drawing in question is left out
     n: int | None = None,  # number of a writer's known drawings to use, chosen at random; None: all
@@ -125,7 +125,7 @@ def writer_offsets(
         )
     x, offsets = writer_features(known), np.zeros((len(s), 4))
     for i, others in enumerate(_others(s, known, n, seed)):
-        offsets[i] = hand.offset(x[others], known.targets[others])
+        offsets[i] = model.offset(x[others], known.targets[others])
     return offsets
 
 # %% ../../nbs/20_data.writers.ipynb #8f503b56
@@ -144,24 +144,24 @@ def normalize_writer(
     "Writer-normalised drawings: sized and placed as by an average writer"
     x = torch.as_tensor(s.images)[:, None].float()
     theta = _normalising_map(torch.as_tensor(offsets, dtype=torch.float32), x.shape[-1] / x.shape[-2])
-    moved = F.grid_sample(x, F.affine_grid(theta, x.shape, align_corners=False), align_corners=False)
+    moved = F.grid_sample(x, F.affine_grid(theta, [*x.shape], align_corners=False), align_corners=False)
     return replace(s, images=moved[:, 0].round().clamp(0, 255).byte().numpy())
 
 # %% ../../nbs/20_data.writers.ipynb #2b6282c5
 def size_log_likelihood(
-    hand: WriterModel,  # from `fit_writer_model`
+    model: WriterModel,  # from `fit_writer_model`
     s: ImageSet,  # the drawings to classify
 ) -> np.ndarray:  # float [N, C]; zeros for an empty page
     "Log density of size and position per class for an unknown writer; shifted so that each row's mean is zero"
     x = writer_features(s)
-    prior = hand.posterior(x[:0], s.targets[:0])
-    res = np.array([hand.log_density(v, *prior) for v in x]).reshape(len(s), -1)
+    prior = model.posterior(x[:0], s.targets[:0])
+    res = np.array([model.log_density(v, *prior) for v in x]).reshape(len(s), -1)
     # a class that is absent from the training part has no mean
     return np.nan_to_num(res - np.nanmean(res, axis=1, keepdims=True))
 
 # %% ../../nbs/20_data.writers.ipynb #08407d37
 def writer_log_likelihood(
-    hand: WriterModel,  # from `fit_writer_model`
+    model: WriterModel,  # from `fit_writer_model`
     s: ImageSet,  # the drawings to classify
     known: ImageSet,  # as for `writer_offsets`
     n: int | None = None,  # as for `writer_offsets`
@@ -169,12 +169,12 @@ def writer_log_likelihood(
 ) -> np.ndarray:  # float [N, C]; zeros where nothing is known
     "Log ratio per class: density of size and position for this writer over that for an unknown writer"
     x, theirs, res = writer_features(s), writer_features(known), np.zeros((len(s), len(s.vocab)))
-    prior = hand.posterior(theirs[:0], known.targets[:0])
+    prior = model.posterior(theirs[:0], known.targets[:0])
     for i, others in enumerate(_others(s, known, n, seed)):
         if not len(others) or not np.isfinite(x[i]).all():
             continue
-        posterior = hand.posterior(theirs[others], known.targets[others])
-        res[i] = hand.log_density(x[i], *posterior) - hand.log_density(x[i], *prior)
+        posterior = model.posterior(theirs[others], known.targets[others])
+        res[i] = model.log_density(x[i], *posterior) - model.log_density(x[i], *prior)
     return np.nan_to_num(res)  # a class that is absent from the training part has no mean
 
 # %% ../../nbs/20_data.writers.ipynb #e640ca4a

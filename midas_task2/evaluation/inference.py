@@ -47,7 +47,7 @@ def forward_images(
     device=None,  # default: CUDA where there is one
     precision: str = 'auto',  # 'bf16', 'fp32' or 'auto'
 ) -> np.ndarray:  # float32, N rows
-    "The outputs of `net` for rendered images, batch by batch; raises `InputError` for images of another size"
+    "The outputs of `net` for preprocessed images, batch by batch; raises `InputError` for images of another size"
     _check_size(model_config, images)
     device = pick_device() if device is None else device
     net, out = net.to(device).eval(), []
@@ -66,36 +66,38 @@ def predict_probs(
     images: np.ndarray,  # uint8 [N, H, W]
     **kwargs,  # `bs`, `device`, `precision` of `forward_images`
 ) -> np.ndarray:  # float32 [N, C], rows sum to 1
-    "Class probabilities for rendered images; raises `InputError` when an output is not finite"
-    pred_probs = forward_images(
-        model, model_config, images, lambda y: (y / model_config.temperature).softmax(1), **kwargs
-    )
+    "Class probabilities for preprocessed images; raises `InputError` when an output is not finite"
+
+    def to_probs(logits):
+        return (logits / model_config.temperature).softmax(1)
+
+    pred_probs = forward_images(model, model_config, images, to_probs, **kwargs)
     if not np.isfinite(pred_probs).all():
         raise InputError("the network's outputs are not finite: its weights are damaged; train it again")
     return pred_probs
 
 # %% ../../nbs/42_evaluation.inference.ipynb #c4758de5
-N_TTA = 8  # changed copies of each image, beside itself
+N_TTA = 8  # augmented views of each image, beside itself
 _VIEWS = dict(rotate=5, shear=0.1, scale=0.05, shift=0.03, elastic=0.008, stroke=0.3)  # half of what training uses
 
 # %% ../../nbs/42_evaluation.inference.ipynb #cc4cfae7
 def augmented_views(
     images: np.ndarray,  # uint8 [N, H, W]
-    n: int = N_TTA,  # copies of each image
-    seed: int = 0,  # of the changes
+    n: int = N_TTA,  # views of each image
+    seed: int = 0,  # of the augmentation
 ) -> list:  # n arrays like `images`
-    "Slightly changed copies of images, at half the strength of the training augmentation"
+    "Augmented views of images, at half the strength of the training augmentation"
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # that of the CPU, where copies are made
-        return [_changed_copy(images) for _ in range(n)]
+        torch.default_generator.manual_seed(seed)  # that of the CPU, where views are made
+        return [_augmented_view(images) for _ in range(n)]
 
 
-def _changed_copy(images):
-    "Another drawing of each image; in parts that stay in the processor's cache, which is more than twice as fast"
-    change, parts = Augment(**_VIEWS), []
+def _augmented_view(images):
+    "One view of each image; in parts that stay in the processor's cache, which is more than twice as fast"
+    augment, parts = Augment(**_VIEWS), []
     for x in torch.as_tensor(images).split(512):
-        changed = change(x[:, None].float() / 255)[:, 0]
-        parts.append((changed * 255).round().clamp(0, 255).byte())
+        view = augment(x[:, None].float() / 255)[:, 0]
+        parts.append((view * 255).round().clamp(0, 255).byte())
     return torch.cat(parts).numpy()
 
 # %% ../../nbs/42_evaluation.inference.ipynb #031f8992
@@ -103,11 +105,11 @@ def predict_tta(
     model,  # from `load_checkpoint`
     model_config,  # its `ModelConfig`
     images: np.ndarray,  # uint8 [N, H, W]
-    n: int = N_TTA,  # changed copies of each image, beside itself
-    seed: int = 0,  # of the changes
+    n: int = N_TTA,  # augmented views of each image, beside itself
+    seed: int = 0,  # of the augmentation
     **kwargs,  # as for `predict_probs`
 ) -> np.ndarray:  # float32 [N, C], rows sum to 1
-    "Test-time augmentation: mean probabilities over an image and its copies (Krizhevsky et al. 2012, section 4.1)"
+    "Test-time augmentation: mean probabilities over an image and its views (Krizhevsky et al. 2012, section 4.1)"
     views = images, *augmented_views(images, n, seed)
     return np.mean([predict_probs(model, model_config, v, **kwargs) for v in views], axis=0)
 
@@ -123,7 +125,7 @@ def evaluate_set(
     model_config,  # its `ModelConfig`
     s: ImageSet,  # with this model's vocabulary
     k: int = 20,  # how many confusions to list
-    n_tta: int = 0,  # as for `answers`
+    n_tta: int = 0,  # as for `predict_stream`
 ) -> dict:  # as `scores`, and `confusions`
     "All numbers about one network on one labelled set"
     return _all_scores(predict_tta(model, model_config, s.images, n_tta), s.targets, model_config.vocab, k)
@@ -163,8 +165,8 @@ def predict_stream(
     model_config,  # its `ModelConfig`
     files,  # as for `read_images`
     bs: int = 256,  # pictures at once
-    others=(),  # more pairs of network and spec; probabilities are averaged over all
-    n_tta: int = 0,  # changed copies of each picture for `predict_tta`, 0 or more
+    others=(),  # more pairs of network and `ModelConfig`; probabilities are averaged over all
+    n_tta: int = 0,  # augmented views of each picture, for `predict_tta`; 0 or more
 ):  # yields pairs in order: the name, and probabilities float32 [C] or the picture's `InputError`
     "Class probabilities of each picture, in bounded memory; raises `InputError` when networks differ in their classes"
     networks = [(model, model_config), *others]
@@ -173,19 +175,20 @@ def predict_stream(
     if any(s.vocab != model_config.vocab for _, s in others):
         raise InputError('these networks have other classes; choose networks that were trained on the same ones')
 
-    def render(img):
+    def preprocess(img):
         ink = to_ink(img)
         return [PREPROCESSORS[s.preprocessing](ink) for _, s in networks]
 
-    for part in chunked(read_images(files, render), bs):
-        pred_probs = iter(_mean_probs(networks, [x for _, x in part if not isinstance(x, InputError)], n_tta, bs))
+    for part in chunked(read_images(files, preprocess), bs):
+        readable = [x for _, x in part if not isinstance(x, InputError)]
+        pred_probs = iter(_mean_probs(networks, readable, n_tta, bs))
         for name, x in part:
             yield name, x if isinstance(x, InputError) else next(pred_probs)
 
 
-def _mean_probs(networks, preprocessings, n_tta, bs):
+def _mean_probs(networks, pictures, n_tta, bs):
     "The mean of the networks' probabilities [N, C] for N pictures, each a list with one image per network"
-    per_network = zip(networks, zip(*preprocessings))
+    per_network = zip(networks, zip(*pictures))
     pred_probs = [predict_tta(*net, np.stack(images), n_tta, bs=bs) for net, images in per_network]
     return np.mean(pred_probs or [[]], axis=0)
 
@@ -195,8 +198,8 @@ def predict_files(
     model_config,  # its `ModelConfig`
     paths,  # files, folders, zips or tars
     k: int = 5,  # how many classes to list
-    others=(),  # as for `answers`
-    n_tta: int = 0,  # as for `answers`
+    others=(),  # as for `predict_stream`
+    n_tta: int = 0,  # as for `predict_stream`
 ):  # yields per picture a dict in order: `file`, and `classes` with `probabilities`, most likely first, or `error`
     "The k most likely classes of each picture; a path or picture that cannot be read is a row with `error`"
     if k < 1:
@@ -207,8 +210,8 @@ def predict_files(
                 yield dict(file=file, error=str(p))
                 continue
             best = np.argsort(-p)[:k]
-            names, pred_probs = [model_config.vocab[c] for c in best], [round(float(p[c]), 4) for c in best]
-            yield dict(file=file, classes=names, probabilities=pred_probs)
+            names = [model_config.vocab[c] for c in best]
+            yield dict(file=file, classes=names, probabilities=[round(float(p[c]), 4) for c in best])
 
 # %% ../../nbs/42_evaluation.inference.ipynb #041d14c5
 def evaluate_files(
@@ -217,8 +220,8 @@ def evaluate_files(
     path: Path | str,  # a zip, tar or folder of class folders, or of MNIST's test pair
     labels: Path | str | None = None,  # a table for `read_labels`; default: the folders' names
     k: int = 20,  # how many confusions to list
-    others=(),  # as for `answers`
-    n_tta: int = 0,  # as for `answers`
+    others=(),  # as for `predict_stream`
+    n_tta: int = 0,  # as for `predict_stream`
 ) -> dict:  # as `evaluate_set`, and `skipped`: dicts `file`, `error`
     "All numbers about one network on labelled pictures; raises `InputError` when a label is unknown or none decodes"
     with SafeArchive(path) as src:

@@ -30,7 +30,7 @@ def merge_case(
 def merge_lookalikes(
     vocab,  # class names
 ) -> np.ndarray:  # int [len(vocab)], equal for classes that count as one
-    "As `merge_case`, and classes of one shape (`SHAPES`) count as one"
+    "As `merge_case`, and look-alikes (`LOOKALIKES`) count as one"
     shape_of = {c: shape for shape in LOOKALIKES for c in shape}
     return _groups([shape_of.get(str(c), str(c)).lower() for c in vocab])
 
@@ -40,7 +40,7 @@ def accuracies(
     targets: np.ndarray,  # int [N]
     vocab,  # class names
 ) -> dict:  # `n`, `accuracy`, `accuracy_case_folded`, `accuracy_shape_folded`, `accuracy_low`, `accuracy_high`
-    "Plain and folded accuracies, with Wilson's interval for the plain one"
+    "Accuracy, plain and with merged classes, with Wilson's interval for the plain one"
     pred, targets = np.asarray(pred), np.asarray(targets)
     case, shape = merge_case(vocab), merge_lookalikes(vocab)
     right, right_case = pred == targets, case[pred] == case[targets]
@@ -83,9 +83,8 @@ def scores(
     vocab,  # class names
 ) -> dict:  # the numbers of `accuracies`, and `calibration_error`
     "All numbers about one network's predictions"
-    return dict(
-        accuracies(pred_probs.argmax(1), targets, vocab), calibration_error=calibration_error(pred_probs, targets)
-    )
+    error = calibration_error(pred_probs, targets)
+    return dict(accuracies(pred_probs.argmax(1), targets, vocab), calibration_error=error)
 
 # %% ../../nbs/41_evaluation.metrics.ipynb #fd6640d5
 def add_scores(

@@ -17,9 +17,9 @@ import numpy as np
 from ..audit.audit import cnn_cross_val_pred_probs, cross_val_pred_probs, reestimate
 from ..core.io import InputError
 from ..core.records import Record, cached_run
-from ..core.runtime import run_parallel
 from ..data.datasets import DataSource, embedded_digits, load_set
 from ..data.splits import balanced_subset
+from .runner import choose_rows, run_study
 from ..labels.corruption import spoil
 from ..labels.diagnose import THRESHOLDS, diagnose_labels
 from ..reporting.noise_benchmark import expected_kind
@@ -48,7 +48,7 @@ def _mnist(source):
 
 
 def _drawings(source):
-    "Drawings of 62 classes, rendered as MNIST"
+    "Drawings of 62 classes, preprocessed like MNIST"
     return load_set('drawings', source, 'mnist_style')
 
 
@@ -102,11 +102,11 @@ def _test_diagnosis(rec, s):
 
 # %% ../../nbs/70_experiments.noise_benchmark.ipynb #98d0638f
 def _keep_diagnosis(rec, name, d, T):
-    "Estimates beside the truth; for a diagnosis of ours also its intervals and its verdict"
+    "Estimates beside the truth; for a diagnosis of ours also its intervals and its kind"
     error = np.abs(np.array(d['transition']) - T).max()
     rec.metrics |= {f'{name}_share_right': d['share_right'], f'{name}_matrix_error': float(error)}
     if 'kind' not in d:
-        return  # cleanlab
+        return  # cleanlab names no kind
     low, high = np.array(d['transition_low']), np.array(d['transition_high'])
     rec.metrics[f'{name}_entries_held'] = float(((low <= T) & (T <= high)).mean())
     kept = ('kind', 'confidence', 'share_right_low', 'share_right_high', 'mixed', 'evidence', 'note')
@@ -121,7 +121,7 @@ def _need_cleanlab():
 
 # %% ../../nbs/70_experiments.noise_benchmark.ipynb #62e22279
 def _by_cleanlab(pred_probs, given):
-    "The share of right labels and the matrix as confident learning estimates them; `probs` are out-of-sample"
+    "The share of right labels and the matrix as confident learning estimates them; `pred_probs` are out-of-sample"
     from cleanlab import count
 
     joint = count.estimate_joint(given, pred_probs)  # rows given, columns true
@@ -135,19 +135,17 @@ def run_noise_benchmark(
     profile: str = 'quick',  # 'smoke', 'quick' or 'full'
     only=None,  # keys of `IMAGES`; default: all
     seeds: int = 3,  # from 20 on; 'smoke': one
-    workers: int = 0,  # as for `run_parallel`
+    workers: int = 0,  # as for `run_study`
     overwrite: bool = False,  # run even what is there
 ) -> list:  # records
     "Every kind at every rate, on every set of images; raises `InputError` where cleanlab is not installed"
     _need_cleanlab()
-    if unknown := set(only or ()) - set(IMAGES):
-        raise InputError(f"images '{min(unknown)}' are not known; choose from {', '.join(IMAGES)}")
+    chosen = choose_rows(IMAGES, only, 'noise_benchmark')
     last = _FIRST_SEED + (1 if profile == 'smoke' else seeds)
     calls = [
         partial(run_noise_case, images, kind, rate, source, out, seed, profile, overwrite)
         for seed in range(_FIRST_SEED, last)
-        for images in IMAGES
-        if not only or images in only
+        for images in chosen
         for kind, rate in CASES + UNSEEN
     ]
-    return list(run_parallel(calls, workers))
+    return run_study([calls], workers)

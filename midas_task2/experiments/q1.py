@@ -43,7 +43,7 @@ CONFIG = dict(
 
 # %% ../../nbs/62_experiments.q1.ipynb #5a5bac28
 PROFILES = dict(smoke=dict(epochs=8), quick={}, full=dict(epochs=100))
-EMBEDDED = dict(epochs=16)  # simulated writers are easier to read than real ones
+EMBEDDED = dict(epochs=16)  # simulated writers are easier to classify than real ones
 
 # %% ../../nbs/62_experiments.q1.ipynb #08900ba7
 def lr_curve(
@@ -62,9 +62,9 @@ def show_augmented(
     s: ImageSet,
     strengths: dict,  # arguments of `Augment`
     n: int = 4,  # drawings
-    copies: int = 7,  # of each
+    copies: int = 7,  # augmented views of each
 ):  # a matplotlib figure
-    "Each drawing, then random changes of it"
+    "Each drawing, then augmented views of it"
     import torch
 
     chosen = s.images[np.linspace(0, len(s) - 1, n).astype(int)]

@@ -54,6 +54,7 @@ from midas_task2.experiments.crossval import (
     which_folds,
 )
 from .q1 import CONFIG, lr_curve
+from .runner import choose_rows
 from ..reporting.style import show_images
 from ..training.learner import build_learner
 
@@ -171,7 +172,7 @@ GROUPS = dict(
         title='The recipe on folds of its own', rows=HEADLINE, budget=_FINAL, folds=dict(seed=1), seeds=(1, 2, 3)
     ),
     writers=dict(
-        title='The recipe on people it never met',
+        title='The recipe on unseen writers',
         rows={**HEADLINE, **_CROP},
         budget=_FINAL,
         folds=dict(seed=1, split='writer'),
@@ -250,10 +251,11 @@ def _check_possible(rec, s):
     fold_splits(s, rec.config['folds'])
 
 
-def _chosen_rows(g, only, seed):
-    "Names of the rows that are run with a seed; those of `once` with the first seed alone"
+def _rows_of_seed(group, names, seed):
+    "Those of the rows that are run with a seed; the rows in `once` are run with the first seed alone"
+    g = GROUPS[group]
     first = seed == g['seeds'][0]
-    return [n for n in g['rows'] if (not only or n in only) and (first or n not in g.get('once', ()))]
+    return [n for n in names if first or n not in g.get('once', ())]
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #10ce7bdd
 def group_records(
@@ -265,12 +267,10 @@ def group_records(
     "The experiments of a group; raises `InputError` for an unknown name, or drawings that do not allow them"
     if group not in GROUPS:
         raise InputError(f"group '{group}' is not known; choose from {', '.join(GROUPS)}")
-    g = GROUPS[group]
-    if unknown := set(only or ()) - set(g['rows']):
-        raise InputError(f"row '{min(unknown)}' is not known in {group}; choose from {', '.join(g['rows'])}")
+    chosen = choose_rows(GROUPS[group]['rows'], only, group)
     recs = []
-    for seed in g['seeds']:
-        recs += [_record(group, n, source, seed, profile) for n in _chosen_rows(g, only, seed)]
+    for seed in GROUPS[group]['seeds']:
+        recs += [_record(group, n, source, seed, profile) for n in _rows_of_seed(group, chosen, seed)]
     for r in recs:
         _check_possible(r, load_set('drawings', source))
     return recs
@@ -312,13 +312,13 @@ def newest(
     return rec
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #588978cc
-def _steadiest(rec):
-    "Which predictions to build on: those with test-time augmentation where there are any"
+def _preferred_variant(rec):
+    "The predictions to build on: those with test-time augmentation where there are any"
     return 'tta' if 'tta' in rec.tables['variants'] else 'last'
 
 
 def _averaged(rec, variant):
-    "Whether predictions are averaged over changed copies, or computed from such"
+    "Whether predictions are averaged over augmented views, or computed from such"
     return variant == 'tta' or rec.tables.get('averaged', False)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #6fc35091
@@ -331,12 +331,13 @@ def _networks(rec):
     return rec.metrics.get('networks', 1)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #2de778c1
-def _average_members(members, s, out, rec):
-    "Fill the record of an ensemble: mean probabilities, summed costs, and words for what it is made of"
-    pred_probs = np.mean([load_answers(m, out, len(s), _steadiest(m)) for m in members], axis=0)
+def _average(members, s, out, rec):
+    "Fill the record of an ensemble: mean probabilities, summed costs, and a description"
+    pred_probs = np.mean([load_answers(m, out, len(s), _preferred_variant(m)) for m in members], axis=0)
     finish_answers(rec, out, s, np.arange(len(s)), dict(last=pred_probs))
-    rec.metrics |= {k: sum(m.metrics[k] for m in members) for k in ('params', 'train_seconds')}
-    rec.metrics['macs'] = sum(_macs(m, _steadiest(m)) for m in members)
+    for k in ('params', 'train_seconds'):
+        rec.metrics[k] = sum(m.metrics[k] for m in members)
+    rec.metrics['macs'] = sum(_macs(m, _preferred_variant(m)) for m in members)
     rec.metrics['networks'] = sum(_networks(m) for m in members)
     rec.tables['averaged'] = any(map(_averaged, members, rec.config['variants']))
     kinds = []
@@ -358,12 +359,12 @@ def ensemble(
     if any(r.config['folds'] != folds for r in records):
         raise InputError(f'{name}: the folds of its members differ; an ensemble needs the same')
     seed = first.seed if len({r.seed for r in records}) == 1 else 0
-    config = dict(provenance(records), variants=[_steadiest(m) for m in records], folds=folds)
+    config = dict(provenance(records), variants=[_preferred_variant(m) for m in records], folds=folds)
     rec = Record('folds', name, config, first.data, seed, source.kind, first.profile)
-    return newest(cached_run(rec, out, partial(_average_members, records, s, out)), out)
+    return newest(cached_run(rec, out, partial(_average, records, s, out)), out)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #020e1eff
-def _cooled(pred_probs, s, splits):
+def _rescaled(pred_probs, s, splits):
     "Probabilities after the temperature fitted on the other folds, and its mean"
     res, temperatures = np.zeros_like(pred_probs), []
     for train, held in splits:
@@ -373,7 +374,7 @@ def _cooled(pred_probs, s, splits):
     return res, float(np.mean(temperatures))
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #09373438
-def _refused(pred_probs, s, splits, accuracy):
+def _rejected(pred_probs, s, splits, accuracy):
     "Coverage, and accuracy there, with the threshold of confidence that reaches `accuracy` on the other folds"
     kept = np.zeros(len(s), bool)
     for train, held in splits:
@@ -384,7 +385,7 @@ def _refused(pred_probs, s, splits, accuracy):
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #dfc71c70
 def _leaked(pred_probs, s, splits):
-    "Classes when each writer's held-out drawings share out the classes that the training part lacks of that writer"
+    "Classes when a writer's held-out drawings are assigned to the classes that the training part lacks of the writer"
     res = np.zeros(len(s), int)
     for train, held in splits:
         res[held] = assign_missing(pred_probs[held], s.writers[held], s.subset(train))
@@ -392,7 +393,7 @@ def _leaked(pred_probs, s, splits):
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #3da6f6d8
 def _confused_pairs(pred, targets, n, pairs):
-    "The `pairs` most confused of `n` classes, both ways together"
+    "The `pairs` most confused pairs of `n` classes, both directions together"
     cm = confusion_matrix(pred, targets, n)
     both = np.triu(cm + cm.T, 1)
     most = np.argsort(-both, axis=None, kind='stable')[: min(pairs, (both > 0).sum())]
@@ -418,37 +419,37 @@ def show_confused(
     return show_images(np.array(images), titles, each)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #9fb96a45
-def _confidence_metrics(rec, pred_probs, sure, s, splits):
+def _confidence_metrics(rec, pred_probs, scaled, s, splits):
     "Accuracy over writers, calibration, rejection and the leak, into the record's metrics"
-    right = sure.argmax(1) == s.targets
+    right = scaled.argmax(1) == s.targets
     rec.metrics.update(zip(('accuracy', 'accuracy_low', 'accuracy_high'), clustered_mean(right, s.writers)))
     rec.metrics['calibration_error_raw'] = calibration_error(pred_probs, s.targets)
     for a in (97, 98, 99):
-        rec.metrics[f'answered_at_{a}'], rec.metrics[f'right_at_{a}'] = _refused(sure, s, splits, a / 100)
+        rec.metrics[f'answered_at_{a}'], rec.metrics[f'right_at_{a}'] = _rejected(scaled, s, splits, a / 100)
     if s.writers is not None:
         rec.metrics['accuracy_with_leak'] = float((_leaked(pred_probs, s, splits) == s.targets).mean())
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #dddc9fe7
-def _confidence_tables(rec, pred_probs, sure, targets):
+def _confidence_tables(rec, pred_probs, scaled, targets):
     "Curves for figures, into the record's tables"
-    curve = risk_coverage(sure, targets)
+    curve = risk_coverage(scaled, targets)
     points = np.unique(np.linspace(0, len(curve) - 1, 100).astype(int))
     rec.tables['risk_coverage'] = curve.iloc[points].round(5).to_dict('records')
-    for name, p in dict(reliability=sure, reliability_raw=pred_probs).items():
+    for name, p in dict(reliability=scaled, reliability_raw=pred_probs).items():
         rec.tables[name] = reliability(p, targets).round(5).to_dict('records')
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #91f37d77
-def _analyse(of, variant, s, out, rec):
+def _analyze(of, variant, s, out, rec):
     "Fill `rec` with what the predictions `variant` of the record `of` show"
     splits = fold_splits(s, of.config['folds'])
     pred_probs = load_answers(of, out, len(s), variant)
-    sure, rec.metrics['temperature'] = _cooled(pred_probs, s, splits)
-    add_scores(rec, sure, s)
-    _confidence_metrics(rec, pred_probs, sure, s, splits)
-    _confidence_tables(rec, pred_probs, sure, s.targets)
+    scaled, rec.metrics['temperature'] = _rescaled(pred_probs, s, splits)
+    add_scores(rec, scaled, s)
+    _confidence_metrics(rec, pred_probs, scaled, s, splits)
+    _confidence_tables(rec, pred_probs, scaled, s.targets)
     rec.tables['what'] = of.tables['what']
-    if (sure.argmax(1) != s.targets).any():
-        rec.figures['Most confused'] = save_figure(show_confused(s, sure), out, f'{rec.stem}-confused')
+    if (scaled.argmax(1) != s.targets).any():
+        rec.figures['Most confused'] = save_figure(show_confused(s, scaled), out, f'{rec.stem}-confused')
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #8ef6085a
 def analyze_predictions(
@@ -460,7 +461,7 @@ def analyze_predictions(
     "Calibration, rejection, errors per class, and the leak, from the predictions of a cross-validation"
     config = dict(provenance([rec]), variant=variant)
     res = Record('answers', rec.name, config, rec.data, rec.seed, rec.kind, rec.profile)
-    return newest(cached_run(res, out, partial(_analyse, rec, variant, load_set('drawings', source), out)), out)
+    return newest(cached_run(res, out, partial(_analyze, rec, variant, load_set('drawings', source), out)), out)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #c964733d
 _BASES = dict(headline='alone', writers='alone', ablation='recipe', ladder='compact', sweeps='adamw-lr0.005')
@@ -475,8 +476,9 @@ def _epoch_seconds(records):
 
 def _share_right(records, variant, s):
     "Per drawing, the share of seeds that classify it correctly; nan where there is no prediction"
-    truth, reads = np.array(s.vocab, object)[s.targets], [predicted_classes(r, variant) for r in records]
-    return np.mean([np.where(read == '', np.nan, read == truth) for read in reads], axis=0)
+    truth = np.array(s.vocab, object)[s.targets]
+    predictions = [predicted_classes(r, variant) for r in records]
+    return np.mean([np.where(p == '', np.nan, p == truth) for p in predictions], axis=0)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #7c2b88fa
 def _interval(name, values, s):
@@ -538,11 +540,11 @@ def summarise(
     return newest(cached_run(res, out, partial(_fill_table, group, done, s)), out)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #036b2e06
-def _evidence(s, splits, hands, split, n):
+def _evidence(s, splits, writer_models, split, n):
     "The log ratio for the writer of each held-out drawing, given `n` known drawings (None: all)"
     res = np.zeros((len(s), len(s.vocab)))
-    for hand, (train, held) in zip(hands, splits):
-        res[held] = writer_log_likelihood(hand, s.subset(held), s.subset(train if split == 'stratified' else held), n)
+    for model, (train, held) in zip(writer_models, splits):
+        res[held] = writer_log_likelihood(model, s.subset(held), s.subset(train if split == 'stratified' else held), n)
     return res
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #60fdadd5
@@ -551,7 +553,7 @@ def _negative_log_likelihood(weights, terms, targets):
     return float((logsumexp(z, axis=1) - z[range(len(targets)), targets]).mean())
 
 
-def _weighed(terms, s, splits):
+def _weighted(terms, s, splits):
     "Probabilities from a weighted sum of log terms [N, C], each fold with weights fitted on the others"
     res, start = np.zeros_like(terms[0]), [1.5] + [0.5] * (len(terms) - 1)
     terms = np.stack(terms)
@@ -565,14 +567,14 @@ def _weighed(terms, s, splits):
 def _known_evidence(logs, s, folds):
     "Probabilities from the networks' log probabilities and size and place, by how many drawings are known"
     splits = fold_splits(s, folds)
-    hands, size = [fit_writer_model(s.subset(train)) for train, _ in splits], np.zeros_like(logs)
-    for hand, (_, held) in zip(hands, splits):
-        size[held] = size_log_likelihood(hand, s.subset(held))
-    answers = {}
+    writer_models, size = [fit_writer_model(s.subset(train)) for train, _ in splits], np.zeros_like(logs)
+    for model, (_, held) in zip(writer_models, splits):
+        size[held] = size_log_likelihood(model, s.subset(held))
+    outputs = {}
     for name, n in dict(last=None, **{f'known_{n}': n for n in KNOWN}).items():
-        by_writer = [] if n == 0 else [_evidence(s, splits, hands, folds['split'], n)]
-        answers[name] = _weighed([logs, size, *by_writer], s, splits)
-    return answers
+        by_writer = [] if n == 0 else [_evidence(s, splits, writer_models, folds['split'], n)]
+        outputs[name] = _weighted([logs, size, *by_writer], s, splits)
+    return outputs
 
 
 def _add_evidence(of, variant, s, out, rec):
@@ -596,14 +598,15 @@ def predict_with_writer(
     return newest(cached_run(res, out, partial(_add_evidence, rec, variant, load_set('drawings', source), out)), out)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #e90578b1
-def _normalise_and_predict(of, passes, s, out, rec):
+def _normalize_and_predict(of, passes, s, out, rec):
     "Start from the predictions without known drawings; then alternate between offsets and predictions"
     pred_probs = load_answers(of, out, len(s), 'known_0')
     for train, held, net in fold_networks(of, s, out):
-        hand, few = fit_writer_model(s.subset(train)), s.subset(held)
+        writer_model, few = fit_writer_model(s.subset(train)), s.subset(held)
         for _ in range(passes):
             guessed = replace(few, targets=pred_probs[held].argmax(1))
-            pred_probs[held] = predict_probs(*net, normalize_writer(few, writer_offsets(hand, few, guessed)).images)
+            offsets = writer_offsets(writer_model, few, guessed)
+            pred_probs[held] = predict_probs(*net, normalize_writer(few, offsets).images)
     finish_answers(rec, out, s, np.arange(len(s)), dict(last=pred_probs))
     rec.metrics.update({m: of.metrics[m] for m in ('params', 'train_seconds')})
     rec.metrics['macs'] = (passes + 1) * of.metrics['macs']
@@ -620,7 +623,7 @@ def predict_with_unlabelled_writer(
     s = load_set('drawings', source, rec.config['preprocessing'])
     config = dict(provenance([rec]), passes=passes, folds=rec.config['folds'])
     res = Record('folds', f'{rec.name}-unlabelled', config, rec.data, rec.seed, rec.kind, rec.profile)
-    return newest(cached_run(res, out, partial(_normalise_and_predict, rec, passes, s, out)), out)
+    return newest(cached_run(res, out, partial(_normalize_and_predict, rec, passes, s, out)), out)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #c9167241
 def finished_records(
@@ -629,7 +632,7 @@ def finished_records(
     out: Path | str,  # the output folder
     profile: str = 'quick',  # as for `group_records`
 ) -> list:
-    "The finished records of a group, with today's descriptions; none where the drawings do not allow the group"
+    "The finished records of a group, with current descriptions; none where the drawings do not allow the group"
     try:
         asked = group_records(group, source, profile)
     except InputError:
@@ -653,21 +656,21 @@ def _pairs(group, records, source, out):
     return res
 
 
-def _all(records):
-    "Every network that was trained on these folds by labels alone, where larger ones are among them"
-    seen = _without_teachers(records, ('-alone', '-crop', *LARGE))
-    return seen if any(r.name.endswith(tuple(LARGE)) for r in seen) else []
+def _all_networks(records):
+    "Every network trained on these folds from labels alone, if larger ones are among them"
+    found = _without_teachers(records, ('-alone', '-crop', *LARGE))
+    return found if any(r.name.endswith(tuple(LARGE)) for r in found) else []
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #58bbfac9
-def _informed(records, source, out):
-    "What the writer's other drawings add to finished cross-validations, without training"
+def _with_writers(records, source, out):
+    "Finished cross-validations with the writer's other drawings, without training"
     contexts = [r for r in records if r.config.get('context')]
     others = [r for r in records if r.name.endswith(('alone', 'context', 'crop', 'pair', 'wide'))]
     unlabelled = [predict_with_unlabelled_writer(r, source, out) for r in contexts]
-    return unlabelled + [predict_with_writer(r, source, out, _steadiest(r)) for r in others]
+    return unlabelled + [predict_with_writer(r, source, out, _preferred_variant(r)) for r in others]
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #565c562c
-def _together(name, records, source, out):
+def _over_seeds(name, records, source, out):
     "The ensemble of several seeds, also with size and place; nothing for records that used these already"
     if name.endswith('hand'):
         return []
@@ -678,11 +681,11 @@ def _together(name, records, source, out):
 def _derived(group, records, source, out):
     "The finished records of a group, and all that is computed from them"
     done = records + _pairs(group, records, source, out)
-    done += _informed(done, source, out)
+    done += _with_writers(done, source, out)
     res = list(done)
-    for name, rs in [*grouped(done).items(), (f'{group}-all', _all(done))]:
+    for name, rs in [*grouped(done).items(), (f'{group}-all', _all_networks(done))]:
         if len(rs) > 1:
-            res += _together(name, rs, source, out)
+            res += _over_seeds(name, rs, source, out)
     return res
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #91115f69

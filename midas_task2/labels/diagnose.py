@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KINDS', 'LIMITS', 'THRESHOLDS', 'DiagnosisThresholds', 'class_information', 'select_confident', 'smoothed',
            'label_shares', 'concentration', 'find_overlapping_classes', 'merge_overlapping', 'latent_counts',
-           'NoiseHypothesis', 'kind_alone', 'best_complementary_fit', 'kind_with_reference', 'diagnose_labels']
+           'NoiseHypothesis', 'classify_noise', 'best_complementary_fit', 'diagnose_labels']
 
 # %% ../../nbs/08_labels.diagnose.ipynb #4d0524c8
 from dataclasses import dataclass, field, replace
@@ -27,23 +27,23 @@ KINDS = {  # kind -> what it means, what to do
     ),
     'class_dependent': (
         'some labels are wrong, and towards particular classes',
-        "use `get_loss('forward', T=...)` with the matrix estimated here; look at the classes that are exchanged",
+        "use `get_loss('forward', T=...)` with the matrix estimated here; look at the classes that are swapped",
     ),
     'permuted': ('whole classes carry the name of another', 'rename the classes as the matrix says'),
     'random': (
-        'the labels say nothing about the images that this network could learn',
+        'the network could learn nothing about the images from these labels',
         'do not train on them; collect labels',
     ),
     'complementary': (
         'the labels name what an image is not',
-        "use `get_loss('scl_nl')`, which asks for anything but the given class",
+        "use `get_loss('scl_nl')`, which rewards every class but the given one",
     ),
 }
 
 # %% ../../nbs/08_labels.diagnose.ipynb #e6d23e4f
 _UNEVEN_ADVICE = (  # where complementary labels prefer some classes
-    "use `get_loss('forward', T=...)` with the matrix estimated here: it asks for anything but the given class, "
-    'and knows that some classes are named more often'
+    "use `get_loss('forward', T=...)` with the matrix estimated here: it rewards every class but the given one, "
+    'and accounts for classes that are named more often'
 )
 
 # %% ../../nbs/08_labels.diagnose.ipynb #23ce68c3
@@ -207,16 +207,17 @@ def merge_overlapping(
 
 # %% ../../nbs/08_labels.diagnose.ipynb #7cf388f7
 def latent_counts(
-    q: np.ndarray,  # float [N, C], probabilities of the given labels, or of the true ones
+    pred_probs: np.ndarray,  # float [N, C], probabilities of the given labels, or of the true ones
     given: np.ndarray,  # int [N]
-    hole: bool = False,  # whether the least likely class stands for the true one
+    complementary: bool = False,  # whether the least likely class stands for the true one
     share: float = LIMITS.confident,  # of each class: its most confident images
     fold: np.ndarray | None = None,  # int [N], which of several networks predicted each image
 ) -> np.ndarray:  # int [C, C], rows the latent class of each image, columns the given labels
     "Label counts of the most confident images of each latent class"
-    z, score = (q.argmin(1), -q.min(1)) if hole else (q.argmax(1), q.max(1))
-    keep = select_confident(score, z if fold is None else z + q.shape[1] * fold, share)
-    return transition_matrix(z[keep], given[keep], q.shape[1], normalise=False)
+    q, C = pred_probs, pred_probs.shape[1]
+    latent, score = (q.argmin(1), -q.min(1)) if complementary else (q.argmax(1), q.max(1))
+    keep = select_confident(score, latent if fold is None else latent + C * fold, share)
+    return transition_matrix(latent[keep], given[keep], C, normalise=False)
 
 # %% ../../nbs/08_labels.diagnose.ipynb #673c44d3
 @dataclass
@@ -224,21 +225,23 @@ class NoiseHypothesis:
     "A hypothesis about the labels"
 
     kind: str  # a key of `KINDS`
-    hole: bool = False  # the least likely class stands for the true one
+    complementary: bool = False  # the least likely class stands for the true one
     groups: list = field(default_factory=list)  # of `find_overlapping_classes`; their labels count as right
     order: np.ndarray | None = None  # int [C], the latent class that carries each name; None: its own
     by_reference: bool = False  # the reference's prediction stands for the true class
 
-    def counts(self, q, given, fold=None, share=LIMITS.confident) -> np.ndarray:  # int [C, C], rows latent classes
-        "Label counts of the most confident images"
-        return merge_overlapping(latent_counts(q, given, self.hole, share, fold), self.groups)
+    def counts(
+        self, pred_probs, given, fold=None, share=LIMITS.confident
+    ) -> np.ndarray:  # int [C, C], as `latent_counts`
+        "Label counts of the most confident images; arguments as for `latent_counts`"
+        return merge_overlapping(latent_counts(pred_probs, given, self.complementary, share, fold), self.groups)
 
-    def shares(self, q, given, reference=None, fold=None) -> dict:  # as `label_shares`
-        "Share of right labels and transition matrix"
+    def shares(self, pred_probs, given, reference=None, fold=None) -> dict:  # as `label_shares`
+        "Share of right labels and transition matrix; arguments as for `classify_noise`"
         if self.by_reference:
-            return label_shares(transition_matrix(reference, given, q.shape[1], normalise=False))
-        stricter = [self.counts(q, given, fold, share) for share in LIMITS.stricter]
-        return label_shares(self.counts(q, given, fold), stricter, self.order)
+            return label_shares(transition_matrix(reference, given, pred_probs.shape[1], normalise=False))
+        stricter = [self.counts(pred_probs, given, fold, share) for share in LIMITS.stricter]
+        return label_shares(self.counts(pred_probs, given, fold), stricter, self.order)
 
 # %% ../../nbs/08_labels.diagnose.ipynb #91400a69
 _PEAK_KINDS = ('clean', 'symmetric', 'class_dependent')  # where the most likely class is the true one
@@ -267,23 +270,31 @@ def _by_peak(q, given, fold):
     return NoiseHypothesis(kind, groups=[] if kind == 'class_dependent' else groups)
 
 # %% ../../nbs/08_labels.diagnose.ipynb #b35a6b57
-def kind_alone(
-    q: np.ndarray,  # float [N, C], probabilities of the given labels for images that were not trained on
-    given: np.ndarray,  # int [N]
-    fold: np.ndarray | None = None,  # as for `latent_counts`
-    z: float = LIMITS.z,  # standard errors from chance that count
-) -> NoiseHypothesis:
-    "The kind of labels from the data alone; `permuted` looks like `clean`"
+def _classify_alone(q, given, fold, z):
+    "The kind of labels from the data alone"
     C = q.shape[1]
     top, low = agreement_z(q.argmax(1), given, C), agreement_z(q.argmin(1), given, C)
     more_informative = class_information(low['agreement'], low['chance']) > class_information(
         top['agreement'], top['chance']
     )
     majority = _above(top['agreement'], LIMITS.majority, len(given), z)
-    hole = low['agreement'] < low['chance'] and more_informative and not majority
+    complementary = low['agreement'] < low['chance'] and more_informative and not majority
     if max(top['z'], -low['z']) < z:
-        return NoiseHypothesis('random', hole)
-    return NoiseHypothesis('complementary', hole) if hole else _by_peak(q, given, fold)
+        return NoiseHypothesis('random', complementary)
+    return NoiseHypothesis('complementary', complementary) if complementary else _by_peak(q, given, fold)
+
+# %% ../../nbs/08_labels.diagnose.ipynb #483a9f20
+def classify_noise(
+    pred_probs: np.ndarray,  # float [N, C], probabilities of the given labels for images that were not trained on
+    given: np.ndarray,  # int [N]
+    reference: np.ndarray | None = None,  # int [N], predictions of a trusted classifier, which gives the right names
+    fold: np.ndarray | None = None,  # as for `latent_counts`
+    z: float = LIMITS.z,  # standard errors from chance that count
+) -> NoiseHypothesis:
+    "The kind of labels; without a reference, `permuted` looks like `clean`"
+    if reference is None:
+        return _classify_alone(pred_probs, given, fold, z)
+    return _classify_with_reference(pred_probs, given, reference, fold, z)
 
 # %% ../../nbs/08_labels.diagnose.ipynb #82f2686c
 def best_complementary_fit(
@@ -301,9 +312,9 @@ def best_complementary_fit(
     return float(np.sqrt(C / var) * (hidden - missing)) if var > 1e-12 else float('inf')
 
 # %% ../../nbs/08_labels.diagnose.ipynb #80c17d6c
-def _names(shapes, reference, C, z):
+def _names(latent, reference, C, z):
     "The one-to-one naming of latent classes that agrees most with the reference; and whether it surely renames one"
-    seen = transition_matrix(shapes, reference, C, normalise=False)
+    seen = transition_matrix(latent, reference, C, normalise=False)
     named = linear_sum_assignment(-seen)[1]
     other, own = seen[np.arange(C), named], np.diag(seen)
     beyond_chance = other - own > z * np.sqrt(other + own)
@@ -312,10 +323,10 @@ def _names(shapes, reference, C, z):
     return named, bool((beyond_chance & one_to_one).any())
 
 # %% ../../nbs/08_labels.diagnose.ipynb #4441add2
-def _exchanged(shapes, given, reference, named, group, z):
+def _swapped(latent, given, reference, named, group, z):
     "Whether the reference separates a group's latent classes also where the label differs, so that labels are wrong"
-    here = np.isin(shapes, group) & np.isin(given, group) & np.isin(reference, named[group])
-    agrees, differ = reference[here] == named[shapes[here]], (shapes != given)[here]
+    here = np.isin(latent, group) & np.isin(given, group) & np.isin(reference, named[group])
+    agrees, differ = reference[here] == named[latent[here]], (latent != given)[here]
     if not differ.any() or differ.all():
         return False
     against = (reference[here] == named[given[here]])[differ].sum()
@@ -345,26 +356,20 @@ def _named_kind(r, q, given, fold, order, z):
     return replace(r, order=order, kind='permuted' if permuted else _mostly_right(counts))
 
 # %% ../../nbs/08_labels.diagnose.ipynb #d0943577
-def kind_with_reference(
-    q: np.ndarray,  # float [N, C], as for `kind_alone`
-    given: np.ndarray,  # int [N]
-    reference: np.ndarray,  # int [N], predictions of a trusted classifier
-    fold: np.ndarray | None = None,  # as for `latent_counts`
-    z: float = LIMITS.z,  # as for `kind_alone`
-) -> NoiseHypothesis:
+def _classify_with_reference(q, given, reference, fold, z):
     "The kind of labels when a reference classifier gives the right names"
-    C, r = q.shape[1], kind_alone(q, given, fold, z)
+    C, r = q.shape[1], _classify_alone(q, given, fold, z)
     if r.kind == 'random':
         return _by_reference(r, given, reference, C, z)
     # More labels are right than if complementary labels had their names permuted; that is rare, so `z / 2` will do.
-    if r.hole and _above(agreement_z(reference, given, C)['agreement'], 1 / (C - 1), len(given), z / 2):
+    if r.complementary and _above(agreement_z(reference, given, C)['agreement'], 1 / (C - 1), len(given), z / 2):
         r = _by_peak(q, given, fold)
-    shapes = q.argmin(1) if r.hole else q.argmax(1)
-    named, sure = _names(shapes, reference, C, z)
+    latent = q.argmin(1) if r.complementary else q.argmax(1)
+    named, sure = _names(latent, reference, C, z)
     order = np.argsort(named) if sure else None
-    if r.hole:
+    if r.complementary:
         return replace(r, order=order)
-    groups = [g for g in r.groups if not _exchanged(shapes, given, reference, named, g, z)]
+    groups = [g for g in r.groups if not _swapped(latent, given, reference, named, g, z)]
     return _named_kind(replace(r, groups=groups), q, given, fold, order, z)
 
 # %% ../../nbs/08_labels.diagnose.ipynb #be7e1513
@@ -402,8 +407,8 @@ def _note_small(best, has_reference):
     "Where no method could detect complementary labels"
     remedy = 'collect more' if has_reference else 'collect more, or give a reference classifier'
     return (
-        f'these may be complementary labels: so few would be {best:.1f} standard errors from chance at best, '
-        f'and {LIMITS.z:g} count; {remedy}'
+        f'these may be complementary labels: so few are at most {best:.1f} standard errors from chance, '
+        f'and {LIMITS.z:g} are needed; {remedy}'
     )
 
 # %% ../../nbs/08_labels.diagnose.ipynb #975612a8
@@ -411,21 +416,21 @@ def _note_alone(kind, n_classes):
     "What the data alone cannot show"
     few = ''
     if kind == 'complementary' and n_classes < 5:
-        few = ', nor with so few classes labels that are wrong towards one class'
-    return f'whole classes that were exchanged cannot be told from this data alone{few}; give a reference classifier'
+        few = ', nor, with so few classes, labels that are wrong towards one class'
+    return f'swapped classes cannot be detected from this data alone{few}; give a reference classifier'
 
 # %% ../../nbs/08_labels.diagnose.ipynb #03b7714f
 def _note_mixed(mixed):
     "What overlapping classes leave open"
     return (
-        f'labelled {", ".join("/".join(g) for g in mixed)}: taken for each other both ways, '
-        'because they look alike or because labels were exchanged now and then, which cannot be told; counted as right'
+        f'labelled {", ".join("/".join(g) for g in mixed)}: mutually confused, because they look alike '
+        'or because labels were sometimes swapped, which cannot be distinguished; counted as right'
     )
 
 # %% ../../nbs/08_labels.diagnose.ipynb #81404baf
 _NOTE_BY_REFERENCE = (
-    'a network learned nothing from these labels, so the matrix is counted over what the reference reads, '
-    'and holds its mistakes too'
+    'the network learned nothing from these labels, so the matrix is counted over the predictions of the reference, '
+    'and includes its errors'
 )
 
 
@@ -442,13 +447,6 @@ def _note(r, has_reference, mixed, best, n_classes):
         notes.append(_note_mixed(mixed))
     return '; '.join(notes)
 
-# %% ../../nbs/08_labels.diagnose.ipynb #6975448f
-def _kind(q, given, reference, fold, z):
-    "The hypothesis, with or without a reference"
-    if reference is None:
-        return kind_alone(q, given, fold, z)
-    return kind_with_reference(q, given, reference, fold, z)
-
 # %% ../../nbs/08_labels.diagnose.ipynb #8d7b37d8
 def _stability(kind, arrays, draws, seed):
     "Share of random halves of `arrays` with the same kind; None without draws"
@@ -458,7 +456,7 @@ def _stability(kind, arrays, draws, seed):
     for _ in range(draws):
         half = rng.permutation(n)[: (n + 1) // 2]
         parts = [None if a is None else a[half] for a in arrays]
-        same.append(_kind(*parts, LIMITS.z / 2**0.5).kind == kind)
+        same.append(classify_noise(*parts, LIMITS.z / 2**0.5).kind == kind)
     return float(np.mean(same))
 
 # %% ../../nbs/08_labels.diagnose.ipynb #83082b5e
@@ -481,8 +479,8 @@ def diagnose_labels(
 ) -> dict:  # JSON-ready: `kind`, `confidence`, `share_right`, `transition`, `mixed`, `evidence`, `note`, ...
     "The kind of label noise, with its matrix; raises `InputError` for fewer than three classes or invalid numbers"
     q, given, reference = _arrays(pred_probs, given, reference)
-    r = _kind(q, given, reference, fold, LIMITS.z)
-    best = best_complementary_fit(*q.shape, reference is not None)
+    r = classify_noise(q, given, reference, fold)
+    best = best_complementary_fit(len(q), q.shape[1], reference is not None)
     unknowable = r.kind == 'random' and best < LIMITS.z  # agreeing halves would only mean that each is too small
     confidence = None if unknowable else _stability(r.kind, (q, given, reference, fold), draws, seed)
     shares = r.shares(q, given, reference, fold)

@@ -10,6 +10,7 @@ __all__ = ['log_loss', 'LOSSES', 'ce_loss', 'scl_nl_loss', 'scl_exp_loss', 'unif
 # %% ../../nbs/07_labels.losses.ipynb #7e62579a
 import inspect
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +42,8 @@ def ce_loss(
     reduction: str = 'mean',  # 'mean', 'sum' or 'none'
 ) -> Tensor:  # a scalar, or [N] for 'none'
     "Cross entropy, `-log p[given]`"
-    return F.cross_entropy(*_checked(logits, given), reduction=reduction)
+    logits, given = _checked(logits, given)
+    return F.cross_entropy(logits, given, reduction=reduction)
 
 # %% ../../nbs/07_labels.losses.ipynb #5245268e
 def _log_others(
@@ -276,7 +278,7 @@ def op_w_loss(
 
 # %% ../../nbs/07_labels.losses.ipynb #e325b728
 # name -> function(logits [N, C], given int64 [N], reduction='mean', **its options) -> scalar
-LOSSES = dict(
+LOSSES: dict[str, Callable[..., Tensor]] = dict(
     ce=ce_loss,
     scl_nl=scl_nl_loss,
     scl_exp=scl_exp_loss,

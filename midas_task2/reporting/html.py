@@ -161,7 +161,7 @@ def _short(text):
 
 
 def _card(title, value, beside, seeds):
-    "One card; `beside` says what to compare the value with"
+    "One card; `beside` is what to compare the value with"
     return dict(title=title, value=_short(value), note=f'{beside}; {seeds} seed{"s" * (seeds != 1)}')
 
 # %% ../../nbs/58_reporting.html.ipynb #def66b7b
@@ -191,7 +191,7 @@ class _Section:
     title: str  # above it
     command: str  # of `midas_task2`, which makes its records
     make: Callable  # function of records and the output folder
-    optional: bool = False  # takes hours, so a report without it is whole
+    optional: bool = False  # takes hours, so a report without it is complete
 
 
 _SECTIONS = dict(

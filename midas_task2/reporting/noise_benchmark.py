@@ -18,8 +18,8 @@ from .format import format_mean_ci
 
 # %% ../../nbs/56_reporting.noise_benchmark.ipynb #5ab7a3cd
 def expected_kind(
-    kind: str,  # as for `spoil`
-    rate: float,  # share of labels that were changed
+    kind: str,  # of synthetic noise, as for `corrupt_labels`
+    rate: float,  # share of changed labels, in [0, 1]
     reference: bool = True,  # whether a reference with the true class names is given
 ) -> str:  # a key of `diagnose.KINDS`
     "The kind of noise that a diagnosis can find at best"
@@ -38,7 +38,7 @@ def expected_kind(
 # %% ../../nbs/56_reporting.noise_benchmark.ipynb #47287bc5
 def spoiled(
     records,  # any records
-) -> list:  # those of `37_verdicts`
+) -> list:  # those of `run_noise_benchmark`
     "Diagnoses of synthetic label noise"
     return [r for r in records if 'spoiled' in r.config]
 
@@ -79,7 +79,7 @@ def benchmark_counts(
     return sum(r.tables[which]['right'] for r in counted), len(counted)
 
 # %% ../../nbs/56_reporting.noise_benchmark.ipynb #39928bbb
-def _verdict_rows(records, columns):
+def _diagnosis_rows(records, columns):
     "A row per record and way of diagnosis: images, labels as `columns` gives them, and what was found"
     rows = []
     for r, w in product(records, WITNESSES):
@@ -93,7 +93,7 @@ def unseen_table(
     records,  # from `run_noise_benchmark`
 ) -> pd.DataFrame:  # a row per set of images, kind of labels, and diagnosis
     "What was found, and for how many seeds"
-    rows = _verdict_rows(records, lambda r: dict(labels=f'{r.config["spoiled"]} {r.config["rate"]:.0%}'))
+    rows = _diagnosis_rows(records, lambda r: dict(labels=f'{r.config["spoiled"]} {r.config["rate"]:.0%}'))
     if not rows:
         return pd.DataFrame()
     t = pd.DataFrame(rows).drop(columns='confidence')
@@ -105,13 +105,13 @@ def misclassified_cases(
     records,  # from `run_noise_benchmark`
 ) -> pd.DataFrame:  # a row per wrong diagnosis
     "Where it was wrong"
-    rows = _verdict_rows(records, lambda r: dict(labels=r.config['spoiled'], rate=r.config['rate'], seed=r.seed))
+    rows = _diagnosis_rows(records, lambda r: dict(labels=r.config['spoiled'], rate=r.config['rate'], seed=r.seed))
     wrong = [row for row in rows if not row['right']]
     return pd.DataFrame(wrong).drop(columns='right').set_index('images') if wrong else pd.DataFrame()
 
 # %% ../../nbs/56_reporting.noise_benchmark.ipynb #d788f969
 def _missed_by(r, which):
-    "How far the counted share lies outside the interval of the estimate; 0 inside"
+    "Distance of the counted share from the interval of the estimate; 0 inside"
     found, share = r.tables[which], r.metrics['share_right']
     return max(found['share_right_low'] - share, share - found['share_right_high'], 0.0)
 
@@ -125,7 +125,7 @@ def _was_identified(r, which):
 def coverage(
     records,  # from `run_noise_benchmark`
     which: str = 'alone',  # or 'audit' or 'with_reference'
-) -> tuple:  # how often the interval holds the share, of how many, and how far off it is at most elsewhere
+) -> tuple:  # how often the interval covers the share, of how many, and the largest miss
     "Coverage of the intervals of the share of right labels, where the kind was identified"
     off = [_missed_by(r, which) for r in records if _was_identified(r, which)]
     return sum(o == 0 for o in off), len(off), max(off, default=0.0)
@@ -164,7 +164,7 @@ def errors_table(
 
 # %% ../../nbs/56_reporting.noise_benchmark.ipynb #6d73ad45
 def _identified_text(records):
-    "How often the kind was identified, and which sets cannot be told apart without a reference"
+    "How often the kind was identified, and which sets cannot be distinguished without a reference"
     right, n = benchmark_counts(records)
     right_ref, n_ref = benchmark_counts(records, 'with_reference')
     seeds = {r.seed for r in records}
@@ -207,12 +207,12 @@ def _complementary_text(records):
     )
 
 # %% ../../nbs/56_reporting.noise_benchmark.ipynb #00e6a3ab
-def _coverage_text(records, look):
-    "How often the intervals hold the counted share, and by how much they miss elsewhere"
-    held, n, most = coverage(records, look)
+def _coverage_text(records, which):
+    "How often the intervals cover the counted share, and by how much they miss otherwise"
+    held, n, most = coverage(records, which)
     held_ref, n_ref, most_ref = coverage(records, 'with_reference')
     first = ''
-    if look != 'alone':
+    if which != 'alone':
         held_first, n_first, most_first = coverage(records)
         first = f'; the first look alone {held_first} of {n_first}, up to {100 * most_first:.1f}'
     return (
@@ -223,10 +223,10 @@ def _coverage_text(records, look):
     )
 
 # %% ../../nbs/56_reporting.noise_benchmark.ipynb #8907827f
-def _matrix_text(records, look):
+def _matrix_text(records, which):
     "The errors of the estimated matrices, beside cleanlab's"
     plain = [r for r in records if not _needs_reference(r)]
-    ours = [100 * r.metrics[f'{look}_matrix_error'] for r in plain]
+    ours = [100 * r.metrics[f'{which}_matrix_error'] for r in plain]
     theirs = [100 * r.metrics['cleanlab_matrix_error'] for r in plain]
     worst = plain[int(np.argmax(ours))]
     case = f'{worst.config["images"]}, {worst.config["spoiled"]} {worst.config["rate"]:.0%}'
@@ -240,12 +240,12 @@ def benchmark_answer(
     records,  # from `run_noise_benchmark`
 ) -> str:  # Markdown
     "How often the kind was identified, what was missed, and how far off the estimates are"
-    look = 'audit' if all('audit' in r.tables for r in records) else 'alone'
+    which = 'audit' if all('audit' in r.tables for r in records) else 'alone'
     texts = [_identified_text(records), _complementary_text(records)]
-    return ' '.join([*texts, _coverage_text(records, look), _matrix_text(records, look)])
+    return ' '.join([*texts, _coverage_text(records, which), _matrix_text(records, which)])
 
 # %% ../../nbs/56_reporting.noise_benchmark.ipynb #897b17ca
-_VERDICT_TITLES = dict(
+_BENCHMARK_TITLES = dict(
     alone='Kind found from the data alone (columns), by the kind to find',
     with_reference='Kind found with a reference (columns), by the kind to find',
 )
@@ -259,7 +259,7 @@ def verdicts_part(
     recs = spoiled(records)
     if not recs:
         return '', {}, []
-    tables = {_VERDICT_TITLES[w]: benchmark_table(recs, w) for w in WITNESSES}
+    tables = {_BENCHMARK_TITLES[w]: benchmark_table(recs, w) for w in WITNESSES}
     tables["Estimates beside cleanlab's, per cent"] = errors_table(recs).reset_index().set_index('images')
     tables['Wrong diagnoses'] = misclassified_cases(recs)
     return benchmark_answer(recs), tables, []

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 from fastai.callback.core import Callback
-from fastai.callback.schedule import *
-from fastai.vision.learner import *
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -144,7 +142,7 @@ class History(Callback):
             self._report(row)
 
     def _report(self, row):
-        "A line for whoever waits"
+        "A line of progress on standard error"
         numbers = (f'{k} {v:.4f}' for k, v in row.items() if k not in ('epoch', 'lr', 'seconds'))
         log_progress(f'{self.title}: epoch {row["epoch"]}/{self.n_epoch}', *numbers, f'{self.seconds:.0f}s')
 

@@ -86,7 +86,7 @@ def _are_args(args):
 
 # %% ../../nbs/34_training.checkpoint.ipynb #d6eeede8
 def _checks(model_config):
-    "Pairs: what is wrong with a spec from elsewhere unless the second holds"
+    "Pairs: what is wrong with a `ModelConfig` from elsewhere unless the second holds"
     yield f'unknown architecture {model_config.arch!r}', model_config.arch in MODELS
     yield f'unknown preprocessing {model_config.preprocessing!r}', model_config.preprocessing in PREPROCESSORS
     yield 'vocab is not a list of distinct names', _is_vocab(model_config.vocab)
@@ -108,7 +108,7 @@ def _refusal(path):
     )
 
 # %% ../../nbs/34_training.checkpoint.ipynb #78864b78
-def _read_spec(path):
+def _read_model_config(path):
     "The `ModelConfig` in a model.json; raises `InputError` when it is missing, damaged or not one of ours"
     if path.parent.suffix in _PICKLES:
         raise InputError(_refusal(path.parent))
@@ -149,7 +149,7 @@ def load_checkpoint(
 ) -> tuple:  # network in evaluation mode, `ModelConfig`
     "Read a checkpoint; raises `InputError` when a file is missing, damaged or of another architecture"
     folder = Path(folder)
-    model_config = _read_spec(folder / 'model.json')
+    model_config = _read_model_config(folder / 'model.json')
     weights = folder / 'model.safetensors'
     if not weights.is_file():
         raise InputError(f'{weights}: missing; copy it beside model.json or train again')
@@ -170,18 +170,15 @@ def load_pretrained_body(
     out: Path | str,  # an output folder
     **of,  # as for `find_checkpoint`
 ) -> tuple:  # network, its `ModelConfig`, and the settings that name it
-    "The network of an earlier experiment, to start from; raises `Missing` when it is not there"
+    "The network of an earlier experiment, to start from; raises `MissingArtifactError` when it is not there"
     net, model_config = load_checkpoint(find_checkpoint(out, **of))
-    return (
-        net,
-        model_config,
-        dict(start=model_config.record, weights=model_config.sha256, head='apart'),
-    )  # see `build_learner`
+    settings = dict(start=model_config.record, weights=model_config.sha256, head='apart')  # see `build_learner`
+    return net, model_config, settings
 
 # %% ../../nbs/34_training.checkpoint.ipynb #bd571ff3
 def load_pickle(
     path: Path | str,  # `export.pkl` of fastai's `Learner.export`, or a `.pth` of `Learner.save` or `torch.save`
-    trusted: bool = False,  # that you made the file yourself, or would run any program of whoever did
+    trusted: bool = False,  # that you made the file yourself, or trust its author to run any program
 ):  # a `Learner` for `.pkl`; what was saved for `.pth`
     "Read a pickle, with a warning; raises `InputError` unless `trusted`"
     path = Path(path)

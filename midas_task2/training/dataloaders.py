@@ -10,11 +10,10 @@ from itertools import islice
 
 import numpy as np
 import torch
-from fastai.callback.schedule import *
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.transforms import Category, CategoryMap, IntToFloatTensor, Normalize
 from fastai.torch_core import TensorCategory, TensorImageBW
-from fastai.vision.learner import *
+from fastai.vision.data import *  # `show_batch` for images
 from fastcore.basics import chunked, noop
 from fasttransform import Transform
 
