@@ -703,7 +703,7 @@ def _parser(name, func):
         for empty in (' (default: )', ' (default: False)'):  # an empty default says nothing
             a.help = a.help.removesuffix(empty)
         a.option_strings = [o.replace('_', '-') for o in a.option_strings]
-        p._option_string_actions |= {o: a for o in a.option_strings}
+        p._option_string_actions |= dict.fromkeys(a.option_strings, a)
 
     def error(message):
         raise InputError(f'{" ".join(message.split())}; `midas_task2 {name} --help` names the options')

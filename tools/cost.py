@@ -60,7 +60,7 @@ def reading(data):
     from midas_task2.experiments.q1_study import RECIPE
 
     start = time.process_time()
-    s = load_drawings(resolve_data(str(data)), RECIPE['rendering'])
+    s = load_drawings(resolve_data(str(data)), RECIPE['preprocessing'])
     return (time.process_time() - start) / len(s), s
 
 

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from scipy.optimize import minimize
 from scipy.special import expit, softmax
 
+from ..augment import PRESETS
 from ..core.io import InputError, write_text
 from ..data.archives import SafeArchive
 from ..data.folders import idx_pair, infer_vocab, list_labelled_files, load_labelled
@@ -43,7 +44,7 @@ from ..training.learner import train_learner
 
 # %% ../../nbs/45_audit.audit.ipynb #90e8a868
 # mild, and fit for anything that is not mirrored
-AUGMENT = dict(rotate=10, shear=0.1, scale=0.1, shift=0.07, stroke=0.2)
+AUGMENT = PRESETS['audit']
 
 # %% ../../nbs/45_audit.audit.ipynb #39ec0741
 @dataclass(frozen=True)
@@ -344,7 +345,7 @@ def save_relabelled(
 
 # %% ../../nbs/45_audit.audit.ipynb #f62b9e36
 # for the student
-STRONG = dict(rotate=15, shear=0.2, scale=0.15, shift=0.1, elastic=0.02, stroke=0.4)
+STRONG = PRESETS['student']
 
 # %% ../../nbs/45_audit.audit.ipynb #95d75d0c
 RECIPE = dict(augment=STRONG, networks=2, teacher={})  # what `self_train` adds to plain training

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from fastcore.basics import chunked
 
-from ..augment import Augment
+from ..augment import PRESETS, Augment
 from ..core.io import InputError, one_line
 from ..core.runtime import pick_device
 from ..data.archives import SafeArchive
@@ -78,7 +78,7 @@ def predict_probs(
 
 # %% ../../nbs/42_evaluation.inference.ipynb #c4758de5
 N_TTA = 8  # augmented views of each image, beside itself
-_VIEWS = dict(rotate=5, shear=0.1, scale=0.05, shift=0.03, elastic=0.008, stroke=0.3)  # half of what training uses
+_VIEWS = PRESETS['test_time']  # half of what training uses
 
 # %% ../../nbs/42_evaluation.inference.ipynb #cc4cfae7
 def augmented_views(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..augment import PRESETS
 from ..core.io import save_figure
 from ..core.records import Record, cached_run, find_checkpoint
 from ..data.datasets import DataSource, load_set
@@ -103,7 +104,7 @@ def best(
     return run_study([pretraining, training], workers)
 
 # %% ../../nbs/68_experiments.q2_study.ipynb #4074f344
-_PEN = CONFIG['pretrain']['augment']
+_PEN = PRESETS['pretraining']
 GAP = {  # row -> preprocessing, augmentation
     'page': ('full_page_28', dict(_PEN, stroke=0)),
     'box': ('bbox_crop_28', dict(_PEN, stroke=0)),
