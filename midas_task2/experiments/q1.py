@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import noop
 
-from ..augment import Augment
+from ..augment import PRESETS, Augment
 from ..core.io import InputError, one_line, save_figure
 from ..core.records import Record, cached_run
 from ..data.datasets import DataSource, load_set
@@ -38,7 +38,7 @@ CONFIG = dict(
     wd=0.05,
     smoothing=0.1,
     mixup=0.3,
-    augment=dict(rotate=10, shear=0.2, scale=0.1, shift=0.05, elastic=0.015, stroke=0.5),
+    augment=PRESETS['drawings'],
 )
 
 # %% ../../nbs/62_experiments.q1.ipynb #5a5bac28

@@ -19,6 +19,7 @@ from ..core.records import Record, cached_run
 from ..core.stats import clustered_mean
 from ..data.datasets import DataSource, load_drawings, load_set
 from ..data.images import PREPROCESSORS, bounding_box, to_ink
+from ..data.imageset import CASE_PAIRS
 from ..evaluation.inference import predict_probs
 from ..evaluation.metrics import accuracies
 from .crossval import fold_networks, load_answers
@@ -138,7 +139,7 @@ def robustness(
     return newest(cached_run(res, out, partial(_fill_changes, alone, crop, source, out)), out)
 
 # %% ../../nbs/67_experiments.q1_robustness.ipynb #0f7583d2
-TWINS = 'ckopsuvwxz'  # letters whose small and capital forms have one shape
+TWINS = ''.join(pair[0] for pair in CASE_PAIRS)  # letters whose small and capital forms have one shape
 
 
 def _classes(letters, s):

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..augment import PRESETS
 from ..core.records import Record, cached_run, find_checkpoint
 from ..core.runtime import seed_everything
 from ..core.stats import area_under, time_to
@@ -39,14 +40,8 @@ CONFIG = dict(
     wd=0.02,
     smoothing=0.1,
     every=20,
-    augment=dict(rotate=10, shear=0.15, scale=0.1, shift=0.07, elastic=0, stroke=0.25),
-    pretrain=dict(
-        epochs=40,
-        bs=32,
-        lr=5e-3,
-        wd=0.05,
-        augment=dict(rotate=10, shear=0.2, scale=0.1, shift=0.07, elastic=0.015, stroke=0.4),
-    ),
+    augment=PRESETS['digits'],
+    pretrain=dict(epochs=40, bs=32, lr=5e-3, wd=0.05, augment=PRESETS['pretraining']),
 )
 
 # %% ../../nbs/63_experiments.q2.ipynb #29e810e6

@@ -17,6 +17,7 @@ from fastai.metrics import accuracy
 
 from ..audit.audit import RECIPE, audit_labels, calibrated_label_posterior, reference_pred_probs
 from ..audit.self_training import train_teachers
+from ..augment import PRESETS
 from ..core.io import InputError, save_figure
 from ..core.records import Record, cached_run, find_checkpoint, load_records, resume_dir
 from ..core.stats import time_to
@@ -187,14 +188,7 @@ def _show_corrected(s, corrected, seed=0, n=1500):
     return fig
 
 # %% ../../nbs/64_experiments.q3.ipynb #6306e21b
-CONFIG = dict(
-    model='lean',
-    bs=128,
-    lr=1e-2,
-    wd=0.01,
-    held_out=1 / 12,
-    augment=dict(rotate=10, shear=0.1, scale=0.1, shift=0.07, elastic=0, stroke=0.2),
-)
+CONFIG = dict(model='lean', bs=128, lr=1e-2, wd=0.01, held_out=1 / 12, augment=PRESETS['digits_mild'])
 
 # %% ../../nbs/64_experiments.q3.ipynb #9526caf3
 METHODS = dict(
