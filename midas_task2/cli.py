@@ -418,7 +418,7 @@ def _all_or_embedded(data):
     "`data`, or `embedded` where a part would find no source of its own there and the others would"
     from midas_task2.data.datasets import ROLES
 
-    return 'embedded' if _where(data, tuple(ROLES))['kind'] == 'embedded' else data
+    return 'embedded' if _where(data, tuple(ROLES)).kind == 'embedded' else data
 
 # %% ../nbs/80_cli.ipynb #ed5688d9
 def _checkpoints(model):
