@@ -117,7 +117,7 @@ PRESETS = dict(  # name -> arguments of `Augment`; the values enter the identity
     # digits of 28x28 pixels with true labels (63_experiments.q2) and with wrong ones (64_experiments.q3)
     digits=dict(rotate=10, shear=0.15, scale=0.1, shift=0.07, elastic=0, stroke=0.25),
     digits_mild=dict(rotate=10, shear=0.1, scale=0.1, shift=0.07, elastic=0, stroke=0.2),
-    # any images with noisy labels: the audit's networks and the student of self-training, both in 45_audit.audit
+    # any images with noisy labels: the networks of 45_audit.audit, and the student of 46_audit.self_training
     audit=dict(rotate=10, shear=0.1, scale=0.1, shift=0.07, stroke=0.2),
     student=dict(rotate=15, shear=0.2, scale=0.15, shift=0.1, elastic=0.02, stroke=0.4),
     # test-time augmentation, about half of `drawings`: 42_evaluation.inference

@@ -110,22 +110,22 @@ class SourceFiles:
 
     def __init__(
         self,
-        members: SafeArchive,  # open
-        where: dict,  # canonical name -> name in `members`
+        archive: SafeArchive,  # open
+        paths: dict,  # canonical name -> name in `archive`
     ):
-        self.members, self.where = members, where
+        self.archive, self.paths = archive, paths
 
     @property
     def names(self) -> list[str]:
         "Canonical names, in order"
-        return sorted(self.where)
+        return sorted(self.paths)
 
     def read(
         self,
         name: str,  # a canonical name, e.g. 'train/Sample001/img001-001.png'
     ) -> bytes:  # decompressed
         "The content of one file; threads may share it"
-        return self.members.read_plain(self.where[name])
+        return self.archive.read_plain(self.paths[name])
 
     def digest(self) -> str:
         "`_content_digest` of all files"
@@ -171,7 +171,7 @@ def _not_good(files, source):
     n = len(files.names)
     why = ', but their content differs from what we know' if n == source.files else ''
     return (
-        f'{one_line(files.members.path)}: not a good {source.name}: {n:,} of {source.files:,} files found{why}; '
+        f'{one_line(files.archive.path)}: not a good {source.name}: {n:,} of {source.files:,} files found{why}; '
         f'{AGAIN}, e.g. with `midas_task2 data fetch {source.name}`'
     )
 

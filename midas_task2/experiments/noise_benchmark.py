@@ -20,7 +20,7 @@ from ..core.records import Record, cached_run
 from ..data.datasets import DataSource, embedded_digits, load_set
 from ..data.splits import balanced_subset
 from .runner import choose_rows, run_study
-from ..labels.corruption import spoil
+from ..labels.corruption import corrupt_labels_extended
 from ..labels.diagnose import THRESHOLDS, diagnose_labels
 from ..reporting.noise_benchmark import expected_kind
 
@@ -60,8 +60,8 @@ _STEPS = dict(smoke=40, quick=500, full=1000)  # profile -> steps of each networ
 # %% ../../nbs/70_experiments.noise_benchmark.ipynb #ab5749d8
 def run_noise_case(
     images: str,  # a key of `_IMAGES`
-    kind: str,  # as for `spoil`
-    rate: float,  # as for `spoil`
+    kind: str,  # as for `corrupt_labels_extended`
+    rate: float,  # as for `corrupt_labels_extended`
     source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     seed: int = 0,  # of the labels and the networks
@@ -81,7 +81,7 @@ def _test_diagnosis(rec, s):
     "Draw noisy labels and diagnose them in every way; count the errors"
     kind, rate, steps, C, seed = rec.config['spoiled'], rec.config['rate'], rec.config['steps'], len(s.vocab), rec.seed
     start = time.perf_counter()
-    given, T = spoil(s.targets, kind, rate, C, seed)
+    given, T = corrupt_labels_extended(s.targets, kind, rate, C, seed)
     noisy = replace(s, targets=given)
     pred_probs, fold, nets = cross_val_pred_probs(noisy, steps, seed)
     found = dict(alone=diagnose_labels(pred_probs, given, fold=fold, seed=seed, vocab=s.vocab))

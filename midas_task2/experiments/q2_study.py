@@ -17,7 +17,7 @@ from ..core.records import Record, cached_run, find_checkpoint
 from ..data.datasets import DataSource, load_set
 from ..data.splits import balanced_subset
 from ..evaluation.embedding import features, knn_agreement, plot_map, tsne
-from .q2 import CONFIG, DIGITS, PARENTS, STARTS, run_mnist, run_pretrain
+from .q2 import CONFIG, DIGITS, INITS, PRETRAINED_ROWS, run_mnist, run_pretrain
 from .runner import choose_rows, run_study
 from ..training.checkpoint import load_checkpoint
 
@@ -59,7 +59,9 @@ def transfer(
     "Pretrain, then train on every draw from every start in every way"
     same, brief = dict(source=source, out=out, profile=profile, overwrite=overwrite), profile == 'smoke'
     changes = dict(pretrain=dict(CONFIG['pretrain'], epochs=1)) if brief else {}
-    pretraining = [partial(run_pretrain, seed=s, classes=c, **changes, **same) for s in range(seeds) for c in PARENTS]
+    pretraining = [
+        partial(run_pretrain, seed=s, classes=c, **changes, **same) for s in range(seeds) for c in PRETRAINED_ROWS
+    ]
     training = [
         _transfer_call(start, way, n, s, brief, **same)
         for n in (_SIZES[:2] if brief else _SIZES)
@@ -99,7 +101,7 @@ def best(
     training = [
         partial(run_mnist, start, seed=s, name=f'best-{start}', parent=parent, keep=s == 0, **same)
         for s in order
-        for start in STARTS
+        for start in INITS
     ]
     return run_study([pretraining, training], workers)
 

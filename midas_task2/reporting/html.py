@@ -26,7 +26,7 @@ from midas_task2.reporting.format import (
     spent,
     tsne_table,
 )
-from .noise_benchmark import verdicts_part
+from .noise_benchmark import noise_benchmark_part
 from .q1 import q1_section, study_section
 from .q2 import Q2_NAMES, gap_part, q2_section, transfer_part
 from .q3 import losses_part, q3_section, starts_part
@@ -91,7 +91,7 @@ _MNIST_PARTS = {
     'One network at its best, and the domain gap': gap_part,
     'Complementary losses': losses_part,
     'Starts under wrong labels': starts_part,
-    'Diagnoses of synthetic label noise': verdicts_part,
+    'Diagnoses of synthetic label noise': noise_benchmark_part,
 }
 
 

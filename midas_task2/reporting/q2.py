@@ -29,7 +29,7 @@ from midas_task2.reporting.format import (
     significance_phrase,
 )
 from midas_task2.reporting.style import (
-    LOSSES,
+    LOSS_CURVES,
     draw_lines,
     embed_images,
     plot_confusion,
@@ -197,7 +197,7 @@ def _plot_fine(records, y, x, ax):
 
 def _plot_losses(records, ax):
     "Training and validation loss after each epoch"
-    for y in LOSSES:
+    for y in LOSS_CURVES:
         plot_history(records, ax, y)
 
 # %% ../../nbs/54_reporting.q2.ipynb #4f73ffcb

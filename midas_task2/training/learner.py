@@ -170,7 +170,7 @@ def build_learner(
         load_body(model, body)
         model[1].load_state_dict(_new_head(config, train, seed).state_dict())
     augment = Augment(**config['augment']) if config['augment'] else None
-    dls = make_dls(train, valid, config['bs'], augment, device=device, late=config.get('late', 1))
+    dls = make_dls(train, valid, config['bs'], augment, device=device, late_batch_factor=config.get('late', 1))
     cbs = [*cbs, *_config_callbacks(config, teachers, dls.device)]
     loss = loss or CrossEntropyLossFlat(label_smoothing=config.get('smoothing', 0.0))
     return make_learner(dls, model, loss, metrics=metrics, cbs=cbs, **_learner_args(config))
