@@ -23,7 +23,7 @@ from fastcore.script import Param, anno_parser
 
 from . import __version__
 from .core.io import InputError, SkippedInputError, data_home, log_progress, one_line, pretrained_path
-from .core.records import find_checkpoint, pack_records, record_names, unpack_records
+from .core.records import find_checkpoint, json_default, pack_records, record_names, unpack_records
 from .core.runtime import check_seed, peak_memory
 
 # %% ../nbs/80_cli.ipynb #c9de5a37
@@ -59,14 +59,9 @@ def _check_profile(profile):
         raise InputError(f"profile '{profile}' is not known; choose one of {', '.join(_PROFILE_NAMES)}")
 
 # %% ../nbs/80_cli.ipynb #c7c03bc1
-def _plain(o):
-    "NumPy values as plain Python, for JSON"
-    return o.tolist() if hasattr(o, 'tolist') else str(o)
-
-
 def _show(result, as_json, text):
     "Print a result: JSON for machines, `text` for people"
-    print(dumps(result, indent=1, default=_plain) if as_json else '\n'.join(map(one_line, text.splitlines())))
+    print(dumps(result, indent=1, default=json_default) if as_json else '\n'.join(map(one_line, text.splitlines())))
 
 # %% ../nbs/80_cli.ipynb #9a9e53f9
 def _accuracy_text(m):

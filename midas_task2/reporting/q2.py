@@ -17,9 +17,10 @@ import pandas as pd
 
 from ..core.io import plain_text
 from ..core.records import Record, by_name
-from ..core.stats import difference, mean_interval, paired
+from ..core.stats import difference, mean_interval
 from midas_task2.reporting.format import (
     format_mean_ci,
+    format_paired_difference,
     format_points,
     format_time_to,
     image_seconds,
@@ -32,6 +33,7 @@ from midas_task2.reporting.style import (
     LOSS_CURVES,
     draw_lines,
     embed_images,
+    label_axes,
     plot_confusion,
     plot_curve,
     plot_history,
@@ -99,9 +101,9 @@ def _q2_differences(b, c):
     "B − C by quantity, for the quantities that can be compared seed by seed"
     rows = {}
     for key in _levels(c):
-        rows[f'epochs to {key[3:]} % on validation'] = paired(b, c, partial(_epochs_to, key=key))
+        rows[f'epochs to {key[3:]} % on validation'] = format_paired_difference(b, c, partial(_epochs_to, key=key))
     for row, key in _LOSS_ROWS.items():
-        rows[row] = paired(b, c, partial(_metric, key=key), 4)
+        rows[row] = format_paired_difference(b, c, partial(_metric, key=key), 4)
     for row, key in _SHARE_ROWS.items():
         rows[row] = format_points(difference(b, c, key))
     return rows
@@ -310,9 +312,7 @@ def plot_transfer(
         ax.axhline(0, color='#555555', lw=0.8)
         ax.set_yscale('symlog', linthresh=1)  # tens of points with few images, tenths with many
     ylabel = 'gain over a random start (points)' if gain else 'test accuracy (%)'
-    ax.set(xscale='log', xlabel='MNIST images', ylabel=ylabel)
-    ax.legend(fontsize=8)
-    return ax
+    return label_axes(ax, 'MNIST images', ylabel, xscale='log')
 
 # %% ../../nbs/54_reporting.q2.ipynb #e4b8046b
 def _transfer_phrase(start, way, part, prefix=''):

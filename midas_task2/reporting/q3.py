@@ -17,9 +17,10 @@ import pandas as pd
 from matplotlib import colormaps
 
 from ..core.records import Record, by_name
-from ..core.stats import difference, mean_interval, paired
+from ..core.stats import difference, mean_interval
 from midas_task2.reporting.format import (
     format_mean_ci,
+    format_paired_difference,
     format_points,
     format_time_to,
     mixed_settings,
@@ -28,7 +29,7 @@ from midas_task2.reporting.format import (
     significance_phrase,
 )
 from .q2 import records_of
-from .style import class_ticks, draw_lines, embed_images, plot_history, render_figure
+from .style import class_ticks, draw_lines, embed_images, label_axes, plot_history, render_figure
 
 # %% ../../nbs/55_reporting.q3.ipynb #343ec14c
 _Q3_METHODS = dict(
@@ -487,9 +488,7 @@ def plot_gains(
         ax.errorbar([i + 0.1 * (2 * k - 1) for i in at], means, halves, fmt='o', capsize=3, label=f'from {start}')
     ax.axhline(0, color='grey', lw=0.8)
     ax.set_xticks(range(len(sizes)), [f'{n:,}' if n else 'all' for n in sizes])
-    ax.set(xlabel='images', ylabel='over a random start (points)')
-    ax.legend(fontsize=8)
-    return ax
+    return label_axes(ax, 'images', 'over a random start (points)')
 
 # %% ../../nbs/55_reporting.q3.ipynb #cd0a5b52
 _INIT_LINES = dict(zip(INITS, ('-', '--', ':')))
@@ -520,7 +519,6 @@ def _learning_legend(groups, names, ax):
     for start in INITS:
         if any(n.split('-')[1] == start for n in names):
             ax.plot([], [], color='grey', ls=_INIT_LINES[start], label=start)
-    ax.legend(fontsize=8)
 
 # %% ../../nbs/55_reporting.q3.ipynb #a57cd742
 def plot_learning(
@@ -534,7 +532,7 @@ def plot_learning(
     for name in names:
         _draw_estimates(name, groups[name], ax)
     _learning_legend(groups, names, ax)
-    ax.set(xlabel='passes over the images', ylabel='accuracy, estimated (%)', xscale='log')
+    label_axes(ax, 'passes over the images', 'accuracy, estimated (%)', xscale='log')
     if low is not None:
         ax.set_ylim(low, 100)
     return ax
@@ -571,9 +569,8 @@ def plot_self_training(
         for network, line in sorted(_mean_by_network(g).items()):
             label = f'from {start}' if network == 1 else None
             ax.plot(*zip(*line), color=f'C{k}', lw=1.2, label=label)
-    ax.set(xlabel='passes over the images, networks one after the other', ylabel='test accuracy (%)', ylim=(low, 100))
-    ax.legend(fontsize=8)
-    return ax
+    xlabel = 'passes over the images, networks one after the other'
+    return label_axes(ax, xlabel, 'test accuracy (%)', ylim=(low, 100))
 
 # %% ../../nbs/55_reporting.q3.ipynb #76156e39
 def _first_at(r, level):
@@ -590,7 +587,7 @@ def _passes_phrase(start, g, groups, level):
         return ''
     mean, half = mean_interval(v)
     interval = f' ± {half:.1f}' if len(v) > 1 else ''
-    over = paired(g, groups.get('scratch', []), epochs, 1) if start != 'scratch' else ''
+    over = format_paired_difference(g, groups.get('scratch', []), epochs, 1) if start != 'scratch' else ''
     more = f'; {over}' if over else ''
     return f'from {start} after {mean:.1f}{interval} passes ({len(v)} of {len(g)} seeds{more})'
 
