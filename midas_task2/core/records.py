@@ -128,9 +128,18 @@ def save_record(
 
 # %% ../../nbs/02_core.records.ipynb #1396a0bc
 _PACKED = 'records.jsonl.xz'  # in the output folder
-_PACKED_LIMIT = 256 * 2**20  # bytes, uncompressed; the largest of ours has 8 MB
-_PACKED_COUNT = 100_000  # records
-_PACKED_MEMORY = 128 * 2**20  # bytes for the decompressor, which takes 9 MiB for a file of ours
+
+
+@dataclass(frozen=True)
+class _PackedLimits:
+    "How much a packed file may hold; what exceeds a limit is refused"
+
+    bytes: int = 256 * 2**20  # packed or not; the largest of ours has 8 MB
+    records: int = 100_000
+    memory: int = 128 * 2**20  # bytes for the decompressor, which takes 9 MiB for a file of ours
+
+
+_LIMITS = _PackedLimits()
 
 
 def _bad_table(path):
@@ -143,14 +152,14 @@ def _bad_table(path):
 
 # %% ../../nbs/02_core.records.ipynb #1d9db477
 def _decompress(data, bad) -> bytes:
-    "What an xz stream holds, at most `_PACKED_LIMIT` bytes"
-    xz = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_PACKED_MEMORY)
+    "What an xz stream holds, at most `_LIMITS.bytes`"
+    xz = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_LIMITS.memory)
     try:
-        text = xz.decompress(data, max_length=_PACKED_LIMIT + 1)
+        text = xz.decompress(data, max_length=_LIMITS.bytes + 1)
     except lzma.LZMAError as e:
         raise bad(str(e)) from None
-    if len(text) > _PACKED_LIMIT:
-        raise bad(f'larger than {_PACKED_LIMIT >> 20} MiB')
+    if len(text) > _LIMITS.bytes:
+        raise bad(f'larger than {_LIMITS.bytes >> 20} MiB')
     if not xz.eof:
         raise bad('cut off')
     if xz.unused_data:
@@ -181,13 +190,13 @@ def _read_table(path, shown=None) -> dict:  # file name -> line
     "The lines of a packed file, called `shown` in messages; each is parsed only when its record is loaded"
     bad = _bad_table(shown or path)
     lines = {}
-    for line in io.BytesIO(_decompress(read_bounded(path, _PACKED_LIMIT, bad), bad)):
+    for line in io.BytesIO(_decompress(read_bounded(path, _LIMITS.bytes, bad), bad)):
         name = _record_name(line, bad)
         if name in lines:
             raise bad(f'holds {name} twice')
         lines[name] = line
-        if len(lines) > _PACKED_COUNT:
-            raise bad(f'more than {_PACKED_COUNT:,} records')
+        if len(lines) > _LIMITS.records:
+            raise bad(f'more than {_LIMITS.records:,} records')
     return lines
 
 # %% ../../nbs/02_core.records.ipynb #bd896876

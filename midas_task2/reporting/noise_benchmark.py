@@ -55,7 +55,7 @@ def _needs_reference(
     return _expected(r) != _expected(r, False) or r.config['spoiled'] == 'renamed'
 
 # %% ../../nbs/56_reporting.noise_benchmark.ipynb #ad00435d
-_WITNESSES = 'alone', 'with_reference'
+_DIAGNOSES = 'alone', 'with_reference'
 
 
 def benchmark_table(
@@ -82,7 +82,7 @@ def benchmark_counts(
 def _diagnosis_rows(records, columns):
     "A row per record and way of diagnosis: images, labels as `columns` gives them, and what was found"
     rows = []
-    for r, w in product(records, _WITNESSES):
+    for r, w in product(records, _DIAGNOSES):
         found = r.tables[w]
         row = dict(images=r.config['images'], **columns(r), diagnosis=w.replace('_', ' '), found=found['kind'])
         rows.append(row | dict(right=found['right'], confidence=found['confidence']))
@@ -186,7 +186,7 @@ def _missed_complementary(records, which):
 def _false_complementary(records):
     "How many diagnoses found complementary labels where they are random"
     random = [r for r in records if _expected(r) == 'random']
-    found = [r.tables[w]['kind'] for r, w in product(random, _WITNESSES)]
+    found = [r.tables[w]['kind'] for r, w in product(random, _DIAGNOSES)]
     return found.count('complementary')
 
 
@@ -197,7 +197,7 @@ def _count(n, noun):
 def _complementary_text(records):
     "Confusions of random and complementary labels"
     false = _false_complementary(records)
-    alone, known = (_missed_complementary(records, w) for w in _WITNESSES)
+    alone, known = (_missed_complementary(records, w) for w in _DIAGNOSES)
     undecided = sum(r.tables['alone']['confidence'] is None for r in alone)
     note = f' (in {undecided} the diagnosis reports that there are too few labels to decide)' if undecided else ''
     cases = _count(false, 'case') if false else 'no case'
@@ -259,7 +259,7 @@ def noise_benchmark_part(
     recs = corrupted_records(records)
     if not recs:
         return '', {}, []
-    tables = {_BENCHMARK_TITLES[w]: benchmark_table(recs, w) for w in _WITNESSES}
+    tables = {_BENCHMARK_TITLES[w]: benchmark_table(recs, w) for w in _DIAGNOSES}
     tables["Estimates beside cleanlab's, per cent"] = errors_table(recs).reset_index().set_index('images')
     tables['Wrong diagnoses'] = misclassified_cases(recs)
     return benchmark_answer(recs), tables, []
