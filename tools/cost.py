@@ -43,12 +43,15 @@ def usual_batches(folder):
 
 def our_epochs(s):
     "One epoch of 640 drawings after another, by the released network's recipe and everything that belongs to it"
-    from midas_task2.experiments.q1_study import GROUPS, RECIPE
+    from midas_task2.experiments.q1_study import CV_CONFIG, GROUPS
     from midas_task2.training.learner import build_learner, fit
 
     while True:
         learn = build_learner(
-            {**RECIPE, **GROUPS['headline']['budget']}, s.subset(range(0, 1920, 3)), s.subset(range(62)), device='cpu'
+            {**CV_CONFIG, **GROUPS['headline']['budget']},
+            s.subset(range(0, 1920, 3)),
+            s.subset(range(62)),
+            device='cpu',
         )
         fit(learn, 1)
         yield 640
@@ -57,10 +60,10 @@ def our_epochs(s):
 def reading(data):
     "Core-seconds for reading one drawing, which we do once and the usual recipe in every epoch"
     from midas_task2.data.datasets import load_drawings, resolve_data
-    from midas_task2.experiments.q1_study import RECIPE
+    from midas_task2.experiments.q1_study import CV_CONFIG
 
     start = time.process_time()
-    s = load_drawings(resolve_data(str(data)), RECIPE['preprocessing'])
+    s = load_drawings(resolve_data(str(data)), CV_CONFIG['preprocessing'])
     return (time.process_time() - start) / len(s), s
 
 

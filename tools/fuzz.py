@@ -127,7 +127,7 @@ def read_state(data):
 
 def read_report(data):
     "A record that is well-formed and has the right id, but holds anything"
-    from midas_task2.core.io import load_json
+    from midas_task2.core.io import dataclass_from_dict, read_json
     from midas_task2.core.records import Record
     from midas_task2.reporting.html import write_report
 
@@ -140,7 +140,7 @@ def read_report(data):
             scrambled(json.loads(SAMPLES['report'][data[0] % len(SAMPLES['report'])]), random.Random(data))
         ).encode(),
     )
-    rec = load_json(Record, p, 'record', '')
+    rec = dataclass_from_dict(Record, read_json(p, 'record', ''), p, 'record', '')
     p.write_text(json.dumps(json.loads(p.read_text()) | dict(id=rec.id)))
     write_report(out)
 

@@ -43,7 +43,7 @@ def templates(sizes, n, rng):
         yield int(glyphs.targets[k]), fmt.lower(), packed(Image.fromarray(a.clip(0, 255).astype(np.uint8)), fmt)
 
 
-def spoiled():
+def damaged():
     "Bad files of several kinds"
     good = packed(Image.effect_noise((99, 99), 50), 'PNG')
     huge = good[:16] + b'\0\1\0\0' * 2 + good[24:]
@@ -61,7 +61,7 @@ def spoiled():
 def make(folder, n, sizes):
     "`n` files in class folders, a share of them bad; returns the bad ones' names"
     rng = np.random.default_rng(0)
-    good, spoils = list(templates(sizes, 20 if max(sizes) > (2000,) else 400, rng)), spoiled()
+    good, spoils = list(templates(sizes, 20 if max(sizes) > (2000,) else 400, rng)), damaged()
     bad, names = set(rng.choice(n, round(n * BAD), replace=False).tolist()), []
     for i in range(n):
         k, suffix, data = good[i % len(good)]

@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['logger', 'InputError', 'MissingArtifactError', 'SkippedInputError', 'log_progress', 'one_line', 'repo_root',
            'data_home', 'pretrained_path', 'atomic_path', 'write_text', 'locked', 'digest_arrays', 'digest_json',
-           'read_bounded', 'parse_json_object', 'read_json', 'load_json', 'dataclass_from_dict', 'plain_text',
-           'save_figure']
+           'read_bounded', 'parse_json_object', 'read_json', 'dataclass_from_dict', 'plain_text', 'save_figure']
 
 # %% ../../nbs/00_core.io.ipynb #432cd005
 import hashlib
@@ -264,19 +263,9 @@ def read_json(
 
     return parse_json_object(read_bounded(path, _JSON_LIMIT, bad), bad)
 
-# %% ../../nbs/00_core.io.ipynb #581d6cb0
-def load_json(
-    cls: type,  # a dataclass whose fields are plain types
-    path: Path | str,  # the file
-    what: str,  # as for `read_json`
-    remedy: str,  # as for `read_json`
-):  # an instance of `cls`; raises `InputError` also when a field is missing or has another type
-    "A dataclass from a JSON file; unknown fields are left out"
-    return dataclass_from_dict(cls, read_json(path, what, remedy), path, what, remedy)
-
 # %% ../../nbs/00_core.io.ipynb #12e737ca
 def dataclass_from_dict(
-    cls: type,  # as for `load_json`
+    cls: type,  # a dataclass whose fields are plain types
     d: dict,  # field -> value; unknown fields are left out
     path: Path | str,  # where `d` came from, for the message
     what: str,  # as for `read_json`

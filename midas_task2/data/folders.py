@@ -155,9 +155,9 @@ def _labelled_idx(files, vocab, preprocessing):
     "MNIST's test pair in the preprocessing of the model"
 
     def bad(why):
-        return InputError(one_line(f'{files.members.path}: {files.where["images"]} and its labels: {why}'))
+        return InputError(one_line(f'{files.archive.path}: {files.paths["images"]} and its labels: {why}'))
 
-    x, y = (parse_idx(files.read(n), files.where[n]) for n in ('images', 'labels'))
+    x, y = (parse_idx(files.read(n), files.paths[n]) for n in ('images', 'labels'))
     if x.ndim != 3 or y.ndim != 1 or 0 in x.shape[1:]:
         raise bad(f'shapes {x.shape} and {y.shape}, not images and their labels; download them again')
     if len(x) != len(y) or not len(x):

@@ -13,7 +13,7 @@ from ..core.io import InputError, pretrained_path
 from ..data.datasets import DataSource
 from .q1 import run_q1
 from .q2 import run_mnist, run_pretrain
-from .q3 import CONFIG, PARENTS, run_argmin, run_audit, run_method
+from .q3 import CONFIG, PRETRAINED_BODIES, run_argmin, run_audit, run_method
 from .runner import choose_rows, run_study
 
 # %% ../../nbs/69_experiments.q3_study.ipynb #e0c9a285
@@ -22,7 +22,7 @@ _MLP = dict(model='mlp', augment=None, bs=256, lr=1e-3, wd=1e-4, epochs=30)
 _CNN = dict(epochs=5)
 _CNN_RATES = dict(op_w=dict(lr=1e-3))  # OP-W does not learn at the rate of the others
 _SIZES = (1000, 3000, 10_000)
-_STARTS = ('scratch', *PARENTS)
+_INITS = ('scratch', *PRETRAINED_BODIES)
 
 # %% ../../nbs/69_experiments.q3_study.ipynb #75d331b2
 def _loss_rows(net, rates=None, **changes):
@@ -39,13 +39,13 @@ def _size_rows():
     rows = {}
     for n in _SIZES:
         changes = dict(n=n, bs=32, epochs=max(30, 120_000 // n))
-        rows |= {f'scl_nl-{start}-{n}': ('scl_nl', start, changes) for start in _STARTS}
+        rows |= {f'scl_nl-{start}-{n}': ('scl_nl', start, changes) for start in _INITS}
     return rows
 
 # %% ../../nbs/69_experiments.q3_study.ipynb #a3d22beb
 def _method_rows(methods=('plain', 'argmin', 'scl_nl', 'recipe', 'oracle')):
     "A row for each method and start"
-    return {f'{m}-{start}': (m, start, {}) for m in methods for start in _STARTS}
+    return {f'{m}-{start}': (m, start, {}) for m in methods for start in _INITS}
 
 # %% ../../nbs/69_experiments.q3_study.ipynb #1b717513
 _AUDITS = dict(audit=('audit', '', {}), audit_reference=('audit', '', dict(reference='q1')))

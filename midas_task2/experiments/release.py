@@ -15,7 +15,7 @@ from ..core.io import MissingArtifactError, atomic_path
 from ..core.records import Record, cached_run, checkpoint_dir, load_record, load_records
 from ..data.datasets import DataSource, load_set
 from .crossval import is_done
-from .q1_study import HEADLINE, group_records, provenance
+from .q1_study import MAIN_ROWS, group_records, provenance
 from .runner import train_recorded
 from ..models import model_cost
 from ..training.checkpoint import load_pretrained_body, save_checkpoint
@@ -26,7 +26,7 @@ RELEASES = {'q1': 'crop', 'q1-page': 'alone'}  # folder -> row of its group
 # %% ../../nbs/72_experiments.release.ipynb #cbf5186b
 def _measured(row, source, out, profile):
     "The analysis of the cross-validation that estimates the accuracy of a released network"
-    of = group_records('headline' if row in HEADLINE else 'robust', source, profile, [row])[0]
+    of = group_records('headline' if row in MAIN_ROWS else 'robust', source, profile, [row])[0]
     if not is_done(of, out):
         raise MissingArtifactError(
             f'{out}: holds no cross-validation {of.name}; run `midas_task2 study main robust` first'

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'LIMITS', 'THRESHOLDS', 'DiagnosisThresholds', 'class_information', 'select_confident', 'smoothed',
-           'label_shares', 'concentration', 'find_overlapping_classes', 'merge_overlapping', 'latent_counts',
-           'NoiseHypothesis', 'classify_noise', 'best_complementary_fit', 'diagnose_labels']
+           'label_shares', 'find_overlapping_classes', 'merge_overlapping', 'latent_counts', 'NoiseHypothesis',
+           'classify_noise', 'best_complementary_fit', 'diagnose_labels']
 
 # %% ../../nbs/08_labels.diagnose.ipynb #4d0524c8
 from dataclasses import dataclass, field, replace
@@ -159,7 +159,7 @@ def label_shares(
     )
 
 # %% ../../nbs/08_labels.diagnose.ipynb #485f8f3d
-def concentration(
+def _concentration(
     counts: np.ndarray,  # int [C, C], rows the true classes, columns the labels
     draws: int = 200,  # of the even spread
     seed: int = 0,  # of these draws
@@ -251,7 +251,7 @@ def _mostly_right(counts):
     "The kind of labels whose majority is right, from counts over latent classes and given labels"
     if 1 - np.trace(counts) / counts.sum() < LIMITS.few_wrong:
         return 'clean'
-    c = concentration(counts)
+    c = _concentration(counts)
     concentrated = c['concentration'] > LIMITS.concentration and c['p'] < LIMITS.p_even
     return 'class_dependent' if concentrated else 'symmetric'
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['mixed_settings', 'seed_values', 'format_mean_ci', 'format_number', 'format_millions', 'format_duration',
-           'format_points', 'significance_phrase', 'image_seconds', 'format_time_to', 'result_table', 'of_study',
-           'tsne_table', 'as_table', 'data_tables', 'spent', 'record_table']
+           'format_points', 'significance_phrase', 'format_paired_difference', 'image_seconds', 'format_time_to',
+           'result_table', 'of_study', 'tsne_table', 'as_table', 'data_tables', 'spent', 'record_table']
 
 # %% ../../nbs/50_reporting.format.ipynb #b5c0775c
 import math
@@ -142,6 +142,24 @@ def significance_phrase(
     if d['low'] > 0 or d['high'] < 0:
         return 'the interval excludes zero'
     return 'the interval includes zero, so no difference is shown'
+
+# %% ../../nbs/50_reporting.format.ipynb #37f6db2e
+def format_paired_difference(
+    a,  # records over seeds
+    b,  # records over seeds
+    value,  # function of a record that gives a number, or None
+    digits: int = 2,  # after the point
+) -> str:  # '−0.40 (−0.52 to −0.28)'; empty where no seed has both
+    "How much larger a number is in `a` than in `b`, seed by seed, with a 95 % interval"
+    other = {r.seed: value(r) for r in b}
+    d = [value(r) - other[r.seed] for r in a if value(r) is not None and other.get(r.seed) is not None]
+    if not d:
+        return ''
+    mean, half = mean_interval(d)
+    text = f'{mean:+.{digits}f}'
+    if len(d) > 1:
+        text += f' ({mean - half:+.{digits}f} to {mean + half:+.{digits}f})'
+    return text.replace('-', '−')
 
 # %% ../../nbs/50_reporting.format.ipynb #6255d23d
 def image_seconds(

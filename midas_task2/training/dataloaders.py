@@ -63,26 +63,26 @@ class TensorDL(TfmdDL):
         self,
         dataset,  # a `TensorSet`
         bs: int = 64,  # images in a batch
-        late: int = 1,  # how many times as large batches are in the second half of an epoch
+        late_batch_factor: int = 1,  # how many times as large batches are in the second half of an epoch
         **kwargs,  # as fastai's `TfmdDL`
     ):
         super().__init__(dataset, bs=bs, **{**kwargs, 'num_workers': 0})
-        self.start, self.late = (0, noop), late
+        self.start, self.late_batch_factor = (0, noop), late_batch_factor
 
     def _n_early(self):
         "How many batches of `bs` come before the larger ones"
-        return self.n // self.bs // 2 if self.late > 1 else 0
+        return self.n // self.bs // 2 if self.late_batch_factor > 1 else 0
 
     def chunkify(self, samps):
         "The indices of each batch"
         samps = iter(samps)
-        if self.late > 1:
+        if self.late_batch_factor > 1:
             yield from chunked(islice(samps, self._n_early() * self.bs), self.bs)
-        yield from chunked(samps, self.bs * self.late, drop_last=self.drop_last)
+        yield from chunked(samps, self.bs * self.late_batch_factor, drop_last=self.drop_last)
 
     def __len__(self):
         early = self._n_early()
-        full, rest = divmod(self.n - early * self.bs, self.bs * self.late)
+        full, rest = divmod(self.n - early * self.bs, self.bs * self.late_batch_factor)
         return early + full + (rest > 0 and not self.drop_last)
 
     def start_at(
@@ -151,7 +151,7 @@ def make_dls(
     augment=None,  # function from float [B, 1, H, W] in [0, 1] to the same; training only
     stats: tuple | None = None,  # mean and standard deviation to normalise with; default: of `train`
     device=None,  # default: CUDA where there is one
-    late: int = 1,  # as for `TensorDL`; training only
+    late_batch_factor: int = 1,  # as for `TensorDL`; training only
 ) -> TensorDataLoaders:
     "fastai `DataLoaders` in memory: uint8 to float, augmentation, normalisation, per batch on the device"
     mean, std = stats or image_stats(train)
@@ -159,6 +159,7 @@ def make_dls(
     if augment:
         tfms.append(AugmentBatch(augment))
     train_ds, valid_ds = (TensorSet(s.images, s.targets, train.vocab, i) for i, s in enumerate((train, valid)))
-    train_dl = TensorDL(train_ds, bs=bs, late=late, shuffle=True, drop_last=len(train) >= bs, after_batch=tfms)
+    training = dict(late_batch_factor=late_batch_factor, shuffle=True, drop_last=len(train) >= bs)
+    train_dl = TensorDL(train_ds, bs=bs, **training, after_batch=tfms)
     valid_dl = TensorDL(valid_ds, bs=max(bs, 256), after_batch=tfms)
     return TensorDataLoaders(train_dl, valid_dl, device=pick_device() if device is None else device)
