@@ -215,7 +215,7 @@ def tsne(**kwargs):
 _MNIST_GROUPS = ('transfer', 'best', 'gap', 'noise_benchmark')  # and those of Q3
 _GROUP_NAMES = dict(main='headline', architectures='ladder', methods='answer')  # name of a group -> as records call it
 _GROUPS_HELP = (
-    'what to run: main, writers, distilled, robust, large, ablation, architectures, sweeps (Q1); '
+    'what to run: main, writers, distilled, robust, photographs, large, ablation, architectures, sweeps (Q1); '
     'transfer, best, gap (Q2); noise_benchmark, audit, losses_mlp, losses_cnn, sizes, methods (Q3); default: all of Q1'
 )
 
@@ -256,6 +256,7 @@ def _study_groups(groups):
 
 # %% ../nbs/80_cli.ipynb #df20ef0b
 def _study_q1(groups, data, out, profile, rows, workers, overwrite, json):
+    from midas_task2.experiments.photographs import study_photographs
     from midas_task2.experiments.q1_robustness import study_robustness
     from midas_task2.experiments.q1_study import GROUPS, aggregate, group_records, run_group
 
@@ -265,7 +266,8 @@ def _study_q1(groups, data, out, profile, rows, workers, overwrite, json):
         group_records(g, source, **asked)  # what is wrong with any is said before the first is trained
     for g in groups or GROUPS:
         run_group(g, source, out, **asked, workers=workers, overwrite=overwrite)
-    recs = aggregate(source, out, profile) + study_robustness(source, out, profile)
+    recs = aggregate(source, out, profile)
+    recs += study_robustness(source, out, profile) + study_photographs(source, out, profile)
     _show(_summary(recs), json, '\n'.join(line for r in recs for line in _study_lines(r)))
     return recs
 
@@ -333,7 +335,7 @@ def release(
     profile: str = 'quick',  # as for `study`
     json: bool = False,  # print JSON
 ):
-    "Train Q1's released networks (after `study main robust`), or take Q2's of `study best`, Q3's of `study methods`"
+    "Train Q1's released networks (after `study photographs`), or take Q2's of `study best`, Q3's of `study methods`"
     if of not in ('q1', 'q2', 'q3'):
         raise InputError(f"release '{of}': choose q1, q2 or q3")
     of_mnist = dict(roles=('mnist_test',), place='mnist-study')
@@ -443,13 +445,14 @@ def evaluate(
     model: str = 'q1',  # checkpoint folder, output folder, or a released network; several, with commas, are averaged
     labels: str = '',  # a CSV file with the columns file and label; default: the folders' names
     tta: int = 0,  # augmented views per picture (test-time augmentation); 8 take nine times as long
+    preprocess: str = 'auto',  # auto: photographs go through the document front end, clean pages do not; none: none do
     json: bool = False,  # print JSON
 ):
     "Accuracy of a network on labelled pictures of your own; those that cannot be decoded are listed"
     from midas_task2.evaluation.inference import evaluate_files
 
     (net, model_config), *others = _checkpoints(model)
-    r = evaluate_files(net, model_config, data, labels, others=others, n_tta=tta)
+    r = evaluate_files(net, model_config, data, labels, others=others, n_tta=tta, mode=preprocess)
     shown = 'n accuracy accuracy_low accuracy_high accuracy_case_folded accuracy_shape_folded calibration_error'.split()
     lines = [f'{k:24}{r[k]:.4f}' if isinstance(r[k], float) else f'{k:24}{r[k]}' for k in shown]
     _show(r, json, '\n'.join(lines + [f'{c["true"]} read as {c["read_as"]}: {c["n"]}' for c in r['confusions'][:10]]))
@@ -464,19 +467,22 @@ def predict(
     model: str = 'q1',  # as for `evaluate`
     k: int = 5,  # how many classes to name
     tta: int = 0,  # as for `evaluate`
+    preprocess: str = 'auto',  # as for `evaluate`
+    show_steps: str = '',  # a folder for pictures of what the document front end does with each picture
     json: bool = False,  # print JSON
 ):
-    "The most likely characters of pictures; those that cannot be decoded are listed"
-    from midas_task2.evaluation.inference import predict_files
+    "The most likely characters of pictures; those that cannot be read, or hold no character, are listed"
+    from midas_task2.evaluation.inference import predict_files, write_steps
 
     (net, model_config), *others = _checkpoints(model)
     n, bad = 0, []
-    rows = predict_files(net, model_config, paths, k, others, tta)
-    for n, r in enumerate(rows, 1):  # shown as they come, for there may be a hundred thousand
+    if show_steps:
+        write_steps(paths, show_steps)
+    rows = predict_files(net, model_config, paths, k, others=others, n_tta=tta, mode=preprocess)
+    for n, r in enumerate(rows, 1):  # as they come: there may be a hundred thousand
         _show_row(r, n, json)
         if 'error' in r:
-            if bad:
-                log_progress(bad[-1])
+            log_progress(bad[-1]) if bad else None
             bad.append(r['error'])
     if json:
         print('\n]')
@@ -485,10 +491,12 @@ def predict(
 # %% ../nbs/80_cli.ipynb #2ced7abe
 def _check_predicted(bad, n):
     "Raise unless every picture could be decoded; one that is alone is the error itself"
+    from midas_task2.data.document import NO_CHARACTER
+
     if not bad:
         return
     if len(bad) == n == 1:
-        raise InputError(bad[0])
+        raise (SkippedInputError if NO_CHARACTER in bad[0] else InputError)(bad[0])
     log_progress(bad[-1])
     if len(bad) == n:
         raise InputError(f'none of {n:,} pictures could be read')
@@ -501,7 +509,8 @@ def _show_row(r, n, as_json):
         print(('[' if n == 1 else ',') + '\n' + dumps(r), end='')
     elif 'error' not in r:
         predicted = (f'{one_line(c)} {p:.1%}' for c, p in zip(r['classes'], r['probabilities']))
-        print(one_line(r['file']), *predicted, sep='  ')
+        note = (f'({r["note"]})',) if 'note' in r else ()
+        print(one_line(r['file']), *predicted, *note, sep='  ')
 
 # %% ../nbs/80_cli.ipynb #80e11292
 def _audit(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['N_TTA', 'forward_images', 'predict_probs', 'augmented_views', 'predict_tta', 'evaluate_set', 'predict_stream',
-           'predict_files', 'evaluate_files']
+           'predict_with_notes', 'predict_files', 'write_steps', 'evaluate_files']
 
 # %% ../../nbs/42_evaluation.inference.ipynb #a465b6a9
 from contextlib import ExitStack
@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastcore.basics import chunked
+from PIL import Image
 
 from ..augment import PRESETS, Augment
 from ..core.io import InputError, one_line
 from ..core.runtime import pick_device
 from ..data.archives import SafeArchive
+from ..data.document import DOUBTFUL, NO_CHARACTER
 from ..data.folders import idx_pair, list_labelled_files, load_labelled
-from ..data.images import IMAGE_SUFFIXES, PREPROCESSORS, read_bytes, read_images, to_ink
+from ..data.images import IMAGE_SUFFIXES, PREPROCESSORS, ink_and_note, open_document, read_bytes, read_images
 from ..data.imageset import ImageSet
 from .metrics import confusion_matrix, most_confused, scores
 from ..training.callbacks import autocast
@@ -161,29 +163,55 @@ def _fail(e):
 
 # %% ../../nbs/42_evaluation.inference.ipynb #53b3c489
 def predict_stream(
+    *args,  # as `predict_with_notes`
+    **kwargs,  # as `predict_with_notes`
+):  # yields pairs in order: the name, and probabilities float32 [C] or the picture's `InputError`
+    "Class probabilities of each picture, in bounded memory; raises `InputError` when networks differ in their classes"
+    for name, p, _ in predict_with_notes(*args, **kwargs):
+        yield name, p
+
+
+def predict_with_notes(
     model,  # from `load_checkpoint`
     model_config,  # its `ModelConfig`
     files,  # as for `read_images`
     bs: int = 256,  # pictures at once
     others=(),  # more pairs of network and `ModelConfig`; probabilities are averaged over all
     n_tta: int = 0,  # augmented views of each picture, for `predict_tta`; 0 or more
-):  # yields pairs in order: the name, and probabilities float32 [C] or the picture's `InputError`
-    "Class probabilities of each picture, in bounded memory; raises `InputError` when networks differ in their classes"
+    mode: str = 'auto',  # as for `read_ink`
+):  # yields as `predict_stream`, and a note: `NO_CHARACTER`, that there are several, or nothing
+    "Class probabilities of each picture, and what its reader should know"
     networks = [(model, model_config), *others]
-    if n_tta < 0:
-        raise InputError(f'--tta {n_tta}: give 0 or more')
-    if any(s.vocab != model_config.vocab for _, s in others):
-        raise InputError('these networks have other classes; choose networks that were trained on the same ones')
+    _check_stream(networks, n_tta)
 
     def preprocess(img):
-        ink = to_ink(img)
-        return [PREPROCESSORS[s.preprocessing](ink) for _, s in networks]
+        ink, note = ink_and_note(img, mode)
+        return [PREPROCESSORS[s.preprocessing](ink) for _, s in networks], note
 
     for part in chunked(read_images(files, preprocess), bs):
-        readable = [x for _, x in part if not isinstance(x, InputError)]
+        readable = [x[0] for _, x in part if not isinstance(x, InputError)]
         pred_probs = iter(_mean_probs(networks, readable, n_tta, bs))
         for name, x in part:
-            yield name, x if isinstance(x, InputError) else next(pred_probs)
+            p = x if isinstance(x, InputError) else next(pred_probs)
+            yield name, p, '' if p is x else _final_note(x[1], p)
+
+
+_CONFIDENT = 0.6  # largest probability from which doubtful ink is a character
+
+
+def _final_note(note, p):
+    "The front end's note, with a doubt decided by the largest probability"
+    if note != DOUBTFUL:
+        return note
+    return '' if p.max() >= _CONFIDENT else NO_CHARACTER
+
+
+def _check_stream(networks, n_tta):
+    "Raise `InputError` for what cannot be predicted with"
+    if n_tta < 0:
+        raise InputError(f'--tta {n_tta}: give 0 or more')
+    if any(s.vocab != networks[0][1].vocab for _, s in networks):
+        raise InputError('these networks have other classes; choose networks that were trained on the same ones')
 
 
 def _mean_probs(networks, pictures, n_tta, bs):
@@ -198,20 +226,43 @@ def predict_files(
     model_config,  # its `ModelConfig`
     paths,  # files, folders, zips or tars
     k: int = 5,  # how many classes to list
-    others=(),  # as for `predict_stream`
-    n_tta: int = 0,  # as for `predict_stream`
+    **kwargs,  # `others`, `n_tta`, `mode` of `predict_with_notes`
 ):  # yields per picture a dict in order: `file`, and `classes` with `probabilities`, most likely first, or `error`
-    "The k most likely classes of each picture; a path or picture that cannot be read is a row with `error`"
+    "The k most likely classes of each picture; one that cannot be read, or holds no character, is a row with `error`"
     if k < 1:
         raise InputError(f'k {k}: give 1 or more')
     with ExitStack() as stack:
-        for file, p in predict_stream(model, model_config, _image_files(paths, stack), others=others, n_tta=n_tta):
+        files = _image_files(paths, stack)
+        for file, p, note in predict_with_notes(model, model_config, files, **kwargs):
             if isinstance(p, InputError):
                 yield dict(file=file, error=str(p))
-                continue
-            best = np.argsort(-p)[:k]
-            names = [model_config.vocab[c] for c in best]
-            yield dict(file=file, classes=names, probabilities=[round(float(p[c]), 4) for c in best])
+            elif note == NO_CHARACTER:
+                yield dict(
+                    file=file, error=one_line(f'{file}: {note}; photograph the drawing from nearer, in better light')
+                )
+            else:
+                yield dict(file=file, **_most_likely(p, model_config.vocab, k), **(dict(note=note) if note else {}))
+
+
+def _most_likely(p, vocab, k):
+    "The k most likely classes, as entries of a row"
+    best = np.argsort(-p)[:k]
+    return dict(classes=[vocab[c] for c in best], probabilities=[round(float(p[c]), 4) for c in best])
+
+# %% ../../nbs/42_evaluation.inference.ipynb #2a106657
+def write_steps(
+    paths,  # files, folders, zips or tars
+    folder: Path | str,  # where the pictures go; it is made
+):
+    "Write what each step of the document front end makes of each picture, as NAME-1-picture.png and so on"
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        for n, (name, doc) in enumerate(read_images(_image_files(paths, stack), partial(open_document, steps=True))):
+            steps = {} if isinstance(doc, InputError) else doc.steps or dict(ink=doc.ink)
+            for k, (step, a) in enumerate(steps.items(), 1):
+                pixels = a if a.dtype == np.uint8 else (a * 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f'{n + 1}-{Path(name).stem}-{k}-{step}.png')
 
 # %% ../../nbs/42_evaluation.inference.ipynb #041d14c5
 def evaluate_files(
@@ -222,6 +273,7 @@ def evaluate_files(
     k: int = 20,  # how many confusions to list
     others=(),  # as for `predict_stream`
     n_tta: int = 0,  # as for `predict_stream`
+    mode: str = 'auto',  # as for `read_ink`
 ) -> dict:  # as `evaluate_set`, and `skipped`: dicts `file`, `error`
     "All numbers about one network on labelled pictures; raises `InputError` when a label is unknown or none decodes"
     with SafeArchive(path) as src:
@@ -230,7 +282,7 @@ def evaluate_files(
             return dict(evaluate_set(model, model_config, s, k, n_tta), skipped=[])
         files = list_labelled_files(src, model_config.vocab, labels)
         readers = [(name, partial(read_bytes, src, name)) for name, _ in files]
-        predicted = list(predict_stream(model, model_config, readers, others=others, n_tta=n_tta))
+        predicted = list(predict_stream(model, model_config, readers, others=others, n_tta=n_tta, mode=mode))
     return _labelled_scores(path, predicted, [t for _, t in files], model_config.vocab, k)
 
 

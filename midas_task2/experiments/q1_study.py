@@ -157,6 +157,10 @@ _DISTILLED = {
     )
 }
 _CROP = {'crop': ('the crop to the ink', dict(preprocessing='bbox_crop'))}
+_PHOTOGRAPHED = {
+    'photo-crop': ('the crop to the ink, photographs too', dict(preprocessing='bbox_crop')),
+    'photo-page': ('the page, photographs too', {}),
+}
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #1e499978
 _LARGE = {
@@ -192,6 +196,13 @@ GROUPS = dict(
         budget=_FINAL,
         folds=dict(seed=1),
         seeds=(1, 2, 3),
+    ),
+    photographs=dict(
+        title='Networks that know photographs',
+        rows=_PHOTOGRAPHED,
+        budget=dict(epochs=5, photographs=dict(views=8, seed=0), keep=True),
+        folds=dict(seed=1),
+        seeds=(1,),
     ),
     large=dict(
         title='Larger networks, the same recipe',
@@ -236,6 +247,7 @@ def _record(group, name, source, seed, profile):
     config = {**CV_CONFIG, **g['budget'], 'folds': {**FOLDS, **g['folds']}, **model, **changes}
     if profile == 'smoke':
         config |= dict(epochs=1, folds={**config['folds'], 'k': 2})
+        config.pop('photographs', None)  # to make the views takes minutes
     if config['lr'] == 'lr_find':
         config['lr'] = _suggestion(source)
     if row := config.pop('taught_by', None):
@@ -465,7 +477,14 @@ def _analyze_predictions(
     return newest(cached_run(res, out, partial(_analyze, rec, variant, load_set('drawings', source), out)), out)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #c964733d
-_BASES = dict(headline='alone', writers='alone', ablation='recipe', ladder='compact', sweeps='adamw-lr0.005')
+_BASES = dict(
+    headline='alone',
+    writers='alone',
+    ablation='recipe',
+    ladder='compact',
+    photographs='photo-page',
+    sweeps='adamw-lr0.005',
+)
 
 # %% ../../nbs/66_experiments.q1_study.ipynb #7515fb14
 def _epoch_seconds(records):
@@ -702,5 +721,5 @@ def aggregate(
     for g in ('headline', 'writers'):
         done[g] = _derived(g, done[g], source, out)
     recs = [summarise(g, rs, source, out) for g, rs in done.items() if rs]
-    firsts = grouped(done['headline'] + done['writers'])
+    firsts = grouped(done['headline'] + done['writers'] + done['photographs'])
     return recs + [_analyze_predictions(rs[0], source, out) for rs in firsts.values()]

@@ -14,22 +14,23 @@ from pathlib import Path
 from ..core.io import MissingArtifactError, atomic_path
 from ..core.records import Record, cached_run, checkpoint_dir, load_record, load_records
 from ..data.datasets import DataSource, load_set
-from .crossval import is_done
-from .q1_study import MAIN_ROWS, group_records, provenance
+from ..data.views import with_views
+from .crossval import is_done, photographs
+from .q1_study import group_records, provenance
 from .runner import train_recorded
 from ..models import model_cost
 from ..training.checkpoint import load_pretrained_body, save_checkpoint
 
 # %% ../../nbs/72_experiments.release.ipynb #c2e27717
-RELEASES = {'q1': 'crop', 'q1-page': 'alone'}  # folder -> row of its group
+RELEASES = {'q1': 'photo-crop', 'q1-page': 'photo-page'}  # folder -> row of the group `photographs`
 
 # %% ../../nbs/72_experiments.release.ipynb #cbf5186b
 def _measured(row, source, out, profile):
     "The analysis of the cross-validation that estimates the accuracy of a released network"
-    of = group_records('headline' if row in MAIN_ROWS else 'robust', source, profile, [row])[0]
+    of = group_records('photographs', source, profile, [row])[0]
     if not is_done(of, out):
         raise MissingArtifactError(
-            f'{out}: holds no cross-validation {of.name}; run `midas_task2 study main robust` first'
+            f'{out}: holds no cross-validation {of.name}; run `midas_task2 study photographs` first'
         )
     run = provenance([load_record(Path(out) / 'records' / of.filename)])['of']
     analyses = load_records(out, question='answers', name=of.name, profile=profile, kind=source.kind)
@@ -37,7 +38,7 @@ def _measured(row, source, out, profile):
     if not found:
         raise MissingArtifactError(
             f'{out}: {of.name} was not concluded since it was trained; '
-            'run `midas_task2 study main robust` again, it trains nothing twice'
+            'run `midas_task2 study photographs` again, it trains nothing twice'
         )
     return found[-1]
 
@@ -56,10 +57,11 @@ def _card(model_config, measured):
     return model_config
 
 # %% ../../nbs/72_experiments.release.ipynb #d39c986f
-def _train_network(s, out, measured, rec):
+def _train_network(s, views, out, measured, rec):
     "Train on all drawings, and keep the network with its card"
     shown = s.subset(slice(0, len(s), 40))  # stands in for a held-out set; its scores are dropped
-    learn, model_config = train_recorded(rec, s, shown, out, rec.config['preprocessing'], rec.name)
+    train = s if views is None else with_views(s, views)
+    learn, model_config = train_recorded(rec, train, shown, out, rec.config['preprocessing'], rec.name)
     rec.history = [{k: h[k] for k in ('epoch', 'train_loss', 'lr', 'seconds')} for h in rec.history]
     rec.metrics.update(model_cost(learn.model, s.images.shape[1:]), temperature=measured.metrics['temperature'])
     save_checkpoint(checkpoint_dir(rec, out), learn.model, _card(model_config, measured))
@@ -72,7 +74,7 @@ def _train_release(name, measured, source, out):
     s = load_set('drawings', source, config['preprocessing'])
     config['measured'] = measured.stem
     rec = Record('release', name, config, dict(drawings=s.describe()), of.seed, of.kind, of.profile)
-    return cached_run(rec, out, partial(_train_network, s, out, measured), network=True)
+    return cached_run(rec, out, partial(_train_network, s, photographs(config, source), out, measured), network=True)
 
 # %% ../../nbs/72_experiments.release.ipynb #49dfcacb
 def release(
