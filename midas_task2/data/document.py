@@ -159,7 +159,7 @@ class InkNet(nn.Module):
             x = block(torch.cat([F.interpolate(x, scale_factor=2), skip], 1))
         return F.pixel_shuffle(self.head(x), 2)
 
-# %% ../../nbs/09_data.document.ipynb #be46afb2
+# %% ../../nbs/09_data.document.ipynb #185595f3
 @lru_cache(maxsize=2)
 def load_ink_net(
     path: Path | str | None = None,  # a .safetensors file; default: the released one
@@ -168,10 +168,17 @@ def load_ink_net(
     path = _released() if path is None else Path(path)
     net = InkNet()
     net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
-    for block in net.modules():
-        if isinstance(block, nn.Sequential):  # batch norm is a scale and a shift now, which the convolution can do
-            block[0], block[1] = fuse_conv_bn_eval(block[0].eval(), block[1].eval()), nn.Identity()
-    return net.eval().to(memory_format=torch.channels_last)
+    for block in net.eval().modules():
+        if isinstance(block, nn.Sequential):
+            _fuse(block)
+    return net.to(memory_format=torch.channels_last)
+
+
+def _fuse(block):
+    "Give a convolution the scale and shift of its batch norm"
+    conv, norm = block[0], block[1]
+    if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+        block[0], block[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
 
 
 def _released():
@@ -221,7 +228,7 @@ def _has_bf16():
     "Whether the processor computes in bfloat16, which is then twice as fast"
     return bool(torch.cpu._is_avx512_bf16_supported())
 
-# %% ../../nbs/09_data.document.ipynb #cd70255d
+# %% ../../nbs/09_data.document.ipynb #3d9d8046
 _WORK, _FRAME = 1600, 800  # longest side of the picture that is looked at, and of the ink that is found, in pixels
 _COARSE, _CLOSE, _WHOLE = 160, 256, 320  # longer side of the views: to find ink, to segment it, and to search once more
 _PIECE = 0.03  # share of the largest piece's mass below which a piece of ink is a speck
@@ -384,7 +391,7 @@ def find_sheet(
             best, corners = found
     return None if corners is None else (corners / scale).astype(np.float32)
 
-# %% ../../nbs/09_data.document.ipynb #6a1483fb
+# %% ../../nbs/09_data.document.ipynb #fce8d2c8
 def _quadrilateral(mask, grey):
     "How well the largest region fits a sheet's shape, and its corners [4, 2]; None when it does not"
     region = max(
@@ -440,7 +447,7 @@ def sheet_map(
     flat = np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], np.float32)
     return cv2.getPerspectiveTransform(corners, flat), (h, w)
 
-# %% ../../nbs/09_data.document.ipynb #0ee33736
+# %% ../../nbs/09_data.document.ipynb #5596ef16
 @dataclass
 class Document:
     "What was found in a picture"
@@ -472,7 +479,7 @@ DOUBTFUL = 'doubtful'  # what is taken for ink may be something else: a network'
 _CERTAIN = 0.7, 0.9  # certainties below which ink is no character, and may be none
 _SAME_SIZE = 0.4  # size over the character's from which a group may be another character
 
-# %% ../../nbs/09_data.document.ipynb #2c7357ff
+# %% ../../nbs/09_data.document.ipynb #7c2eff09
 _REACH = 0.2, 0.5  # pieces nearer than these shares of the largest one's size, across and down, belong together
 _MOST_GROUPS = 64  # more are not told apart
 

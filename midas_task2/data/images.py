@@ -17,6 +17,7 @@ import threading
 import time
 import warnings
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -254,7 +255,7 @@ def _centre_mass(a):
     return out
 
 # %% ../../nbs/13_data.images.ipynb #2b06031a
-PREPROCESSORS = dict(
+PREPROCESSORS: dict[str, Callable] = dict(
     full_page=full_page,
     fixed_scale=fixed_scale,
     bbox_crop=bbox_crop,
