@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['N_TTA', 'forward_images', 'predict_probs', 'augmented_views', 'predict_tta', 'evaluate_set', 'image_files',
-           'predict_stream', 'predict_files', 'evaluate_files']
+           'predict_stream', 'predict_files', 'prediction_row', 'evaluate_files', 'labelled_scores']
 
 # %% ../../nbs/42_evaluation.inference.ipynb #a465b6a9
 from contextlib import ExitStack
@@ -167,30 +167,39 @@ def predict_stream(
     bs: int = 256,  # pictures at once
     others=(),  # more pairs of network and `ModelConfig`; probabilities are averaged over all
     n_tta: int = 0,  # augmented views of each picture, for `predict_tta`; 0 or more
+    adjust=None,  # a function of probabilities [N, C] and whole pages uint8 [N, 54, 72] that gives better probabilities
 ):  # yields pairs in order: the name, and probabilities float32 [C] or the picture's `InputError`
     "Class probabilities of each picture, in bounded memory; raises `InputError` when networks differ in their classes"
     networks = [(model, model_config), *others]
-    if n_tta < 0:
-        raise InputError(f'--tta {n_tta}: give 0 or more')
-    if any(s.vocab != model_config.vocab for _, s in others):
-        raise InputError('these networks have other classes; choose networks that were trained on the same ones')
+    _check_networks(networks, n_tta)
+    preprocessors = [PREPROCESSORS[c.preprocessing] for _, c in networks]
+    preprocessors += [PREPROCESSORS['full_page']] if adjust else []
 
     def preprocess(img):
         ink = to_ink(img)
-        return [PREPROCESSORS[s.preprocessing](ink) for _, s in networks]
+        return [f(ink) for f in preprocessors]
 
     for part in chunked(read_images(files, preprocess), bs):
         readable = [x for _, x in part if not isinstance(x, InputError)]
-        pred_probs = iter(_mean_probs(networks, readable, n_tta, bs))
+        pred_probs = iter(_mean_probs(networks, readable, n_tta, bs, adjust))
         for name, x in part:
             yield name, x if isinstance(x, InputError) else next(pred_probs)
 
 
-def _mean_probs(networks, pictures, n_tta, bs):
+def _check_networks(networks, n_tta):
+    if n_tta < 0:
+        raise InputError(f'--tta {n_tta}: give 0 or more')
+    if any(c.vocab != networks[0][1].vocab for _, c in networks):
+        raise InputError('these networks have other classes; choose networks that were trained on the same ones')
+
+
+def _mean_probs(networks, pictures, n_tta, bs, adjust):
     "The mean of the networks' probabilities [N, C] for N pictures, each a list with one image per network"
-    per_network = zip(networks, zip(*pictures))
-    pred_probs = [predict_tta(*net, np.stack(images), n_tta, bs=bs) for net, images in per_network]
-    return np.mean(pred_probs or [[]], axis=0)
+    views = [np.stack(images) for images in zip(*pictures)]  # the last is the page, where it is needed
+    if not views:
+        return []
+    pred_probs = np.mean([predict_tta(*net, images, n_tta, bs=bs) for net, images in zip(networks, views)], axis=0)
+    return adjust(pred_probs, views[-1]) if adjust else pred_probs
 
 # %% ../../nbs/42_evaluation.inference.ipynb #2689ac14
 def predict_files(
@@ -200,18 +209,28 @@ def predict_files(
     k: int = 5,  # how many classes to list
     others=(),  # as for `predict_stream`
     n_tta: int = 0,  # as for `predict_stream`
+    adjust=None,  # as for `predict_stream`
 ):  # yields per picture a dict in order: `file`, and `classes` with `probabilities`, most likely first, or `error`
     "The k most likely classes of each picture; a path or picture that cannot be read is a row with `error`"
     if k < 1:
         raise InputError(f'k {k}: give 1 or more')
     with ExitStack() as stack:
-        for file, p in predict_stream(model, model_config, image_files(paths, stack), others=others, n_tta=n_tta):
-            if isinstance(p, InputError):
-                yield dict(file=file, error=str(p))
-                continue
-            best = np.argsort(-p)[:k]
-            names = [model_config.vocab[c] for c in best]
-            yield dict(file=file, classes=names, probabilities=[round(float(p[c]), 4) for c in best])
+        how = dict(others=others, n_tta=n_tta, adjust=adjust)
+        for file, p in predict_stream(model, model_config, image_files(paths, stack), **how):
+            yield prediction_row(file, p, model_config.vocab, k)
+
+
+def prediction_row(
+    file: str,  # its name
+    p,  # probabilities [C], or the picture's `InputError`
+    vocab: list,  # class names
+    k: int = 5,  # how many classes to list
+) -> dict:  # `file`, and `classes` with `probabilities`, or `error`
+    "The k most likely classes of a picture"
+    if isinstance(p, InputError):
+        return dict(file=file, error=str(p))
+    best = np.argsort(-p)[:k]
+    return dict(file=file, classes=[vocab[c] for c in best], probabilities=[round(float(p[c]), 4) for c in best])
 
 # %% ../../nbs/42_evaluation.inference.ipynb #041d14c5
 def evaluate_files(
@@ -231,10 +250,16 @@ def evaluate_files(
         files = list_labelled_files(src, model_config.vocab, labels)
         readers = [(name, partial(read_bytes, src, name)) for name, _ in files]
         predicted = list(predict_stream(model, model_config, readers, others=others, n_tta=n_tta))
-    return _labelled_scores(path, predicted, [t for _, t in files], model_config.vocab, k)
+    return labelled_scores(path, predicted, [t for _, t in files], model_config.vocab, k)
 
 
-def _labelled_scores(path, predicted, targets, vocab, k):
+def labelled_scores(
+    path: Path | str,  # of the pictures, for messages
+    predicted: list,  # pairs from `predict_stream`
+    targets: list,  # the class of each
+    vocab: list,  # class names
+    k: int = 20,  # how many confusions to list
+) -> dict:  # as `evaluate_files`; raises `InputError` when no picture could be read
     "All scores of the pictures that could be read, and the others as `skipped`"
     skipped = [dict(file=file, error=str(p)) for file, p in predicted if isinstance(p, InputError)]
     read = [i for i, (_, p) in enumerate(predicted) if not isinstance(p, InputError)]
