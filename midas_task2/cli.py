@@ -265,6 +265,7 @@ def _study_groups(groups):
 def _study_q1(groups, data, out, profile, rows, workers, overwrite, json):
     from midas_task2.experiments.q1_robustness import study_robustness
     from midas_task2.experiments.q1_study import GROUPS, aggregate, group_records, run_group
+    from midas_task2.experiments.writer_samples import study_writer_samples
 
     out, source = _study_place(out, data, profile)
     asked = dict(profile=profile, only=rows)
@@ -273,6 +274,7 @@ def _study_q1(groups, data, out, profile, rows, workers, overwrite, json):
     for g in groups or GROUPS:
         run_group(g, source, out, **asked, workers=workers, overwrite=overwrite)
     recs = aggregate(source, out, profile) + study_robustness(source, out, profile)
+    recs += study_writer_samples(source, out, profile)
     _show(_summary(recs), json, '\n'.join(line for r in recs for line in _study_lines(r)))
     return recs
 
@@ -313,6 +315,8 @@ def _study_lines(r):
         return ['', 'moved, scaled, cropped', *map(_change_line, r.tables['changes'])]
     if 'pen' in r.tables:
         return ['', 'strokes thinner and thicker, in the crop', *map(_pen_line, r.tables['pen'])]
+    if 'samples' in r.tables:
+        return ['', 'with known drawings of the writer', *map(_samples_line, r.tables['samples'])]
     if 'rows' not in r.tables:
         m = r.metrics
         abstaining = f'{m["answered_at_99"]:.0%} predicted when 99 % should be right, {m["right_at_99"]:.1%} are'
@@ -325,6 +329,11 @@ def _study_lines(r):
 def _change_line(c):
     page, crop, both = (c[f'{k}_accuracy'] for k in ('page', 'crop', 'both'))
     return f'{c["change"]:30} page {page:7.2%}  crop {crop:7.2%}  both {both:7.2%}'
+
+
+def _samples_line(r):
+    kind = 'unlabelled' if r['unlabelled'] else 'labelled'
+    return f'{r["network"]:11} {r["samples"]:>4} {kind:10} {_accuracy_text(r)}  gain {r["gain"]:+.2%}'
 
 
 def _pen_line(p):
@@ -425,7 +434,12 @@ def _checkpoints(model):
     "Pairs of network and `ModelConfig`, of the checkpoints named by `model`, separated by commas"
     from midas_task2.training.checkpoint import load_checkpoint
 
-    return [load_checkpoint(_checkpoint_folder(m)) for m in ([model] if Path(model).exists() else model.split(','))]
+    return [load_checkpoint(folder) for folder in _checkpoint_folders(model)]
+
+
+def _checkpoint_folders(model):
+    "The folders of the checkpoints named by `model`"
+    return [_checkpoint_folder(m) for m in ([model] if Path(model).exists() else model.split(','))]
 
 
 def _checkpoint_folder(name):
@@ -450,20 +464,52 @@ def evaluate(
     model: str = 'q1',  # checkpoint folder, output folder, or a released network; several, with commas, are averaged
     labels: str = '',  # a CSV file with the columns file and label; default: the folders' names
     tta: int = 0,  # augmented views per picture (test-time augmentation); 8 take nine times as long
+    writer_column: str = '',  # column of the table that names who drew it: each is classified with the writer's others
+    writer_pattern: str = '',  # or a regular expression for file names, e.g. '-(\d+)': img011-033.png is by writer 033
+    known: str = 'all',  # with a writer: how many of the others are known; all, or a number of them drawn at random
+    writer_unlabelled: bool = False,  # with a writer: do not use the labels of the others
     json: bool = False,  # print JSON
 ):
     "Accuracy of a network on labelled pictures of your own; those that cannot be decoded are listed"
-    from midas_task2.evaluation.inference import evaluate_files
-
-    (net, model_config), *others = _checkpoints(model)
-    r = evaluate_files(net, model_config, data, labels, others=others, n_tta=tta)
-    shown = 'n accuracy accuracy_low accuracy_high accuracy_case_folded accuracy_shape_folded calibration_error'.split()
-    lines = [f'{k:24}{r[k]:.4f}' if isinstance(r[k], float) else f'{k:24}{r[k]}' for k in shown]
-    _show(r, json, '\n'.join(lines + [f'{c["true"]} read as {c["read_as"]}: {c["n"]}' for c in r['confusions'][:10]]))
+    whose = dict(column=writer_column, pattern=writer_pattern)
+    r = _evaluate(model, data, labels, tta, whose, known, writer_unlabelled)
+    _show(r, json, _scores_text(r))
     for s in r['skipped']:
         log_progress(s['error'])
     _check_skipped(len(r['skipped']), r['n'])
     return r
+
+# %% ../nbs/80_cli.ipynb #c5e20945
+def _scores_text(r):
+    "Scores for people, and what the writer's other drawings gained"
+    shown = 'n accuracy accuracy_low accuracy_high accuracy_case_folded accuracy_shape_folded calibration_error'.split()
+    shown += [k for k in ('writers', 'without', 'gain', 'gain_low', 'gain_high') if k in r]
+    lines = [f'{k:24}{r[k]:.4f}' if isinstance(r[k], float) else f'{k:24}{r[k]}' for k in shown]
+    return '\n'.join(lines + [f'{c["true"]} read as {c["read_as"]}: {c["n"]}' for c in r['confusions'][:10]])
+
+
+def _evaluate(model, data, labels, tta, whose, known, unlabelled):
+    "The scores of `evaluate`; where the writers are named, each drawing is classified with its writer's others"
+    from midas_task2.evaluation.inference import evaluate_files
+    from midas_task2.reading.writer import evaluate_writers
+
+    networks = (net, model_config), *others = _checkpoints(model)
+    if not any(whose.values()):
+        if unlabelled or known != 'all':
+            raise InputError('whose drawings? --known and --writer-unlabelled need --writer-column or --writer-pattern')
+        return evaluate_files(net, model_config, data, labels, others=others, n_tta=tta)
+    if known != 'all' and not (known.isdecimal() and int(known)):
+        raise InputError(f"--known {known}: give 'all', or a number of drawings from 1")
+    n = None if known == 'all' else int(known)
+    parameters = _writer_parameters(networks, model)
+    return evaluate_writers(networks, parameters, data, labels, n, unlabelled, tta, **whose)
+
+
+def _writer_parameters(networks, model):
+    "What lies beside the first of the networks about writers"
+    from midas_task2.reading.writer import load_writer_parameters
+
+    return load_writer_parameters(_checkpoint_folders(model)[0], networks[0][1].vocab)
 
 # %% ../nbs/80_cli.ipynb #272268d1
 def predict(
@@ -471,14 +517,15 @@ def predict(
     model: str = 'q1',  # as for `evaluate`
     k: int = 5,  # how many classes to name
     tta: int = 0,  # as for `evaluate`
+    writer_samples: str = '',  # five or more labelled drawings by the person who drew the pictures: class folders
+    writer_labels: str = '',  # of these samples: a CSV file with the columns file and label; default: folders' names
+    writer_unlabelled: bool = False,  # all pictures are by one person: classify each with the others
     json: bool = False,  # print JSON
 ):
     "The most likely characters of pictures; those that cannot be decoded are listed"
-    from midas_task2.evaluation.inference import predict_files
-
-    (net, model_config), *others = _checkpoints(model)
-    n, bad = 0, []
-    rows = predict_files(net, model_config, paths, k, others, tta)
+    networks, n, bad = _checkpoints(model), 0, []
+    context = _writer_context(networks, model, writer_samples, writer_labels, writer_unlabelled)
+    rows = _prediction_rows(networks, model, paths, k, tta, context, writer_unlabelled)
     for n, r in enumerate(rows, 1):  # shown as they come, for there may be a hundred thousand
         _show_row(r, n, json)
         if 'error' in r:
@@ -487,7 +534,35 @@ def predict(
             bad.append(r['error'])
     if json:
         print('\n]')
+    for note in context.notes() if context else ():
+        log_progress(note)
     _check_predicted(bad, n)
+
+# %% ../nbs/80_cli.ipynb #690f23a3
+def _writer_context(networks, model, samples, labels, unlabelled):
+    "The `WriterContext` of samples; None without any"
+    from midas_task2.reading.writer import WriterContext
+
+    if not samples:
+        if labels:
+            raise InputError(f'--writer-labels {labels}: name the samples with --writer-samples')
+        return None
+    if unlabelled:
+        raise InputError('--writer-samples and --writer-unlabelled: give one of the two')
+    folder, averaged = _checkpoint_folders(model)[0], len(networks) > 1
+    return WriterContext.from_folder(samples, folder, networks[0][1].vocab, averaged, labels or None)
+
+
+def _prediction_rows(networks, model, paths, k, tta, context, unlabelled):
+    "Rows of `predict_files`, with what is known of the writer"
+    from midas_task2.evaluation.inference import predict_files
+    from midas_task2.reading.writer import predict_unlabelled
+
+    if unlabelled:
+        return predict_unlabelled(networks, _writer_parameters(networks, model), paths, k, tta)
+    (net, model_config), *others = networks
+    adjust = context.adjust if context else None
+    return predict_files(net, model_config, paths, k, others, tta, adjust)
 
 # %% ../nbs/80_cli.ipynb #2ced7abe
 def _check_predicted(bad, n):

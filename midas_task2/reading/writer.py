@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['FRAMED', 'WRITER_FILE', 'class_groups', 'page_features', 'GroupedWriterModel', 'fit_grouped_model', 'writer_terms',
-           'combine_terms', 'log_probs', 'fit_term_weights', 'cross_fit_weighted', 'terms_from_others',
-           'terms_out_of_fold', 'WriterParameters', 'fit_writer_parameters', 'save_writer_parameters',
-           'load_writer_parameters', 'framing_plausibility', 'framing_fits', 'WriterContext', 'adjust_by_others',
-           'adjust_unlabelled', 'writers_of_files', 'evaluate_writers', 'predict_unlabelled']
+           'log_probs', 'fit_term_weights', 'cross_fit_weighted', 'framing_plausibility', 'WriterEvidence',
+           'EvidenceModel', 'evidence_from_others', 'evidence_out_of_fold', 'WriterParameters', 'fit_writer_parameters',
+           'save_writer_parameters', 'load_writer_parameters', 'WriterContext', 'adjust_by_others', 'adjust_unlabelled',
+           'writers_of_files', 'evaluate_writers', 'predict_unlabelled']
 
 # %% ../../nbs/47_reading.writer.ipynb #25b2aea4
 import json
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -73,24 +73,29 @@ class GroupedWriterModel:
         between = self.between[:, keep][..., keep]
         return replace(self, means=self.means[:, keep], between=between, within=self.within[np.ix_(keep, keep)])
 
+    @cached_property
+    def _precisions(self):
+        "Of the offsets [G, D, G, D], and of a drawing within a writer [D, D]"
+        side = self.between.shape[0] * len(self.within)
+        outer = np.linalg.inv(self.between.reshape(side, side)).reshape(self.between.shape)
+        return outer, np.linalg.inv(self.within)
+
     def posterior(
         self,
         features: np.ndarray,  # float [n, D] of one writer's known drawings; n may be 0
         targets: np.ndarray,  # int [n], their classes
     ) -> tuple:  # float [G, D] and [G, D, D]
         "Mean and covariance of that writer's offset in each group"
-        G, D = self.between.shape[:2]
-        residual, of = features - self.means[targets], self.groups[targets]
-        sound = np.isfinite(residual).all(1)
-        if not sound.any():
-            return np.zeros((G, D)), _blocks(self.between)
-        total = np.stack([residual[sound & (of == g)].sum(0) for g in range(G)])
-        n = np.bincount(of[sound], minlength=G)
-        inner = np.linalg.inv(self.within)
-        precision = np.linalg.inv(self.between.reshape(G * D, -1)) + np.kron(np.diag(n), inner)
-        covariance = np.linalg.inv(precision)
-        mean = covariance @ (total @ inner).ravel()
-        return mean.reshape(G, D), _blocks(covariance.reshape(self.between.shape))
+        (outer, inner), (G, D) = self._precisions, self.between.shape[:2]
+        precision, residual, of = outer.copy(), features - self.means[targets], self.groups[targets]
+        sound, total = np.isfinite(residual).all(1), np.zeros((G, D))
+        for g in range(G):
+            mine = sound & (of == g)
+            precision[g, :, g] += mine.sum() * inner
+            total[g] = residual[mine].sum(0) @ inner
+        covariance = np.linalg.inv(precision.reshape(G * D, -1))
+        mean = covariance @ total.ravel()
+        return mean.reshape(G, D), _blocks(covariance.reshape(outer.shape))
 
     def distances(
         self,
@@ -169,15 +174,6 @@ def writer_terms(
     return np.stack([prior - prior.mean(1, keepdims=True), model.log_density(features, *posterior) - prior])
 
 # %% ../../nbs/47_reading.writer.ipynb #3fbd33b8
-def combine_terms(
-    pred_probs: np.ndarray,  # float [N, C] of a network, calibrated
-    terms: np.ndarray,  # float [2, N, C], from `writer_terms`
-    weights: Iterable,  # of the log probabilities and the terms, from `fit_term_weights`
-) -> np.ndarray:  # float [N, C], rows sum to 1
-    "Probabilities from the weighted sum of log probabilities and terms"
-    return softmax(np.tensordot(weights, np.stack([log_probs(pred_probs), *terms]), 1), axis=1)
-
-
 def log_probs(
     pred_probs: np.ndarray,  # float [N, C]
 ) -> np.ndarray:  # float [N, C], at least log 1e-4
@@ -213,33 +209,114 @@ def cross_fit_weighted(
     return res
 
 # %% ../../nbs/47_reading.writer.ipynb #30edffee
-def terms_from_others(
+_IMPLAUSIBLE = 1e-4  # probability below which an offset is none of a writer's
+
+
+def framing_plausibility(
+    model: GroupedWriterModel,  # of the features that depend on the framing
+    features: np.ndarray,  # float [n, D] of one writer's drawings
+    targets: np.ndarray,  # int [n]
+) -> float:  # a p-value; 1 for no drawings
+    "The probability that a writer's mean offset is at least as unusual as this one"
+    r = features - model.means[targets]
+    sound = np.isfinite(r).all(1)
+    if not sound.any():
+        return 1.0
+    share = np.bincount(model.groups[targets[sound]], minlength=len(model.between)) / sound.sum()
+    covariance = np.einsum('g,gdhe,h->de', share, model.between, share) + model.within / sound.sum()
+    mean = r[sound].mean(0)
+    return float(chi2.sf(mean @ np.linalg.solve(covariance, mean), len(mean)))
+
+# %% ../../nbs/47_reading.writer.ipynb #a04eedfa
+_VIEWS = dict(all=slice(0, 5), framed=FRAMED, slant=slice(4, 5))  # name -> features
+
+
+@dataclass
+class WriterEvidence:
+    "What a writer's known drawings say about other drawings, before a network is asked"
+
+    terms: np.ndarray  # float [2, N, C], from `writer_terms`
+    slant: np.ndarray  # float [2, N, C], the same of the slant alone
+    distance: np.ndarray  # float [N, C], squared distance of size and place to each class of this writer
+    framed: np.ndarray  # bool [N], whether the known drawings are framed as pages are
+
+    def fits(
+        self,
+        pred_probs: np.ndarray,  # float [N, C] of a network
+    ) -> np.ndarray:  # bool [N]
+        "Whether size and place of each drawing are plausible for a class that the network takes for likely"
+        likely = pred_probs >= np.minimum(0.05, pred_probs.max(1, keepdims=True))
+        nearest = np.where(likely & np.isfinite(self.distance), self.distance, np.inf).min(1)
+        return self.framed & (chi2.sf(nearest, FRAMED.stop) >= _IMPLAUSIBLE)
+
+    def adjust(
+        self,
+        pred_probs: np.ndarray,  # float [N, C] of a network, calibrated
+        weights: Iterable,  # of the log probabilities and the terms, from `fit_term_weights`
+    ) -> np.ndarray:  # float32 [N, C], rows sum to 1
+        "Probabilities from the weighted sum of log terms; of the slant alone where the framing does not fit"
+        terms = np.where(self.fits(pred_probs)[:, None], self.terms, self.slant)
+        z = np.tensordot(weights, np.stack([log_probs(pred_probs), *terms]), 1)
+        return softmax(z, axis=1).astype(np.float32)
+
+# %% ../../nbs/47_reading.writer.ipynb #6457fec7
+class EvidenceModel:
+    "The model of all features, of those that depend on the framing, and of the slant"
+
+    def __init__(
+        self,
+        model: GroupedWriterModel,  # of the features of `page_features`
+    ):
+        self.views = {name: model.select(columns) for name, columns in _VIEWS.items()}
+
+    def evidence(
+        self,
+        features: np.ndarray,  # float [N, D] of the drawings to classify
+        known: np.ndarray,  # float [n, D] of the writer's known drawings; n may be 0
+        targets: np.ndarray,  # int [n], their classes
+    ) -> WriterEvidence:
+        "What the known drawings say about the others"
+        posteriors = {name: m.posterior(known[:, _VIEWS[name]], targets) for name, m in self.views.items()}
+        both = [writer_terms(self.views[n], features[:, _VIEWS[n]], posteriors[n]) for n in ('all', 'slant')]
+        framed = self.views['framed']
+        plausible = framing_plausibility(framed, known[:, FRAMED], targets) >= _IMPLAUSIBLE
+        distance = framed.distances(features[:, FRAMED], *posteriors['framed'])[0]
+        return WriterEvidence(*both, distance, np.full(len(features), plausible))
+
+# %% ../../nbs/47_reading.writer.ipynb #a6eebb1c
+def evidence_from_others(
     model: GroupedWriterModel,
     s: ImageSet,  # whole pages with `writers` and `ids`; `targets` are the classes that are known or assumed
     n: int | None = None,  # number of a writer's other drawings to use, chosen at random; None: all
     seed: int = 0,  # of the choice
-) -> np.ndarray:  # float [2, N, C]
-    "`writer_terms` of each drawing, given its writer's other drawings"
-    x, res = page_features(s.images), np.zeros((2, len(s), len(s.vocab)))
-    for i, others in enumerate(other_drawings(s, s, n, seed)):
-        res[:, i : i + 1] = writer_terms(model, x[i : i + 1], model.posterior(x[others], s.targets[others]))
-    return res
+) -> WriterEvidence:
+    "What the other drawings of its writer say about each drawing"
+    views, x = EvidenceModel(model), page_features(s.images)
+    others = enumerate(other_drawings(s, s, n, seed))
+    parts = [views.evidence(x[i : i + 1], x[known], s.targets[known]) for i, known in others]
+    joined = {f: np.concatenate([getattr(p, f) for p in parts], 1) for f in ('terms', 'slant')}
+    joined |= {f: np.concatenate([getattr(p, f) for p in parts]) for f in ('distance', 'framed')}
+    return WriterEvidence(**joined)
 
 
-def terms_out_of_fold(
+def evidence_out_of_fold(
     s: ImageSet,  # whole pages with `writers` and `ids`
-    n: int | None = None,  # as for `terms_from_others`
-    seed: int = 0,  # as for `terms_from_others`
-    k: int = 5,  # folds of writers
-) -> np.ndarray:  # float [2, N, C]
-    "`terms_from_others`, each drawing's by a model fitted on other writers"
-    x, res = page_features(s.images), np.zeros((2, len(s), len(s.vocab)))
-    for train, held in writer_folds(s.writers, k):
+    n: int | None = None,  # as for `evidence_from_others`
+    seed: int = 0,  # as for `evidence_from_others`
+    k: int = 5,  # folds of writers, where there are so many
+) -> WriterEvidence:
+    "`evidence_from_others`, each writer's by a model fitted on other writers"
+    x, C = page_features(s.images), len(s.vocab)
+    shape = len(s), C
+    res = WriterEvidence(np.zeros((2, *shape)), np.zeros((2, *shape)), np.zeros(shape), np.ones(len(s), bool))
+    for train, held in writer_folds(s.writers, min(k, len(np.unique(s.writers)))):
         model = fit_grouped_model(x[train], s.targets[train], s.writers[train], class_groups(s.vocab))
-        res[:, held] = terms_from_others(model, s.subset(held), n, seed)
+        part = evidence_from_others(model, s.subset(held), n, seed)
+        res.terms[:, held], res.slant[:, held] = part.terms, part.slant
+        res.distance[held], res.framed[held] = part.distance, part.framed
     return res
 
-# %% ../../nbs/47_reading.writer.ipynb #94527c49
+# %% ../../nbs/47_reading.writer.ipynb #40d31274
 WRITER_FILE = 'writer.json'
 _COUNTS = 5, 10, 20, None  # numbers of known drawings that the weights are fitted for
 
@@ -269,7 +346,7 @@ class WriterParameters:
         "The weights of log probabilities, features and ratio"
         return self.weights.get('averaged' if averaged else 'alone', self.weights['alone'])
 
-# %% ../../nbs/47_reading.writer.ipynb #a6eebb1c
+# %% ../../nbs/47_reading.writer.ipynb #e6297c68
 def fit_writer_parameters(
     s: ImageSet,  # whole pages of the training drawings, with `writers` and `ids`
     pred_probs: dict,  # 'alone', 'averaged' -> float [N, C], calibrated, out of fold
@@ -277,7 +354,7 @@ def fit_writer_parameters(
 ) -> WriterParameters:
     "The model of all drawings, and weights for out-of-fold predictions"
     m = fit_grouped_model(page_features(s.images), s.targets, s.writers, class_groups(s.vocab))
-    terms = [terms_out_of_fold(s, n) for n in _COUNTS]
+    terms = [evidence_out_of_fold(s, n).terms for n in _COUNTS]
     targets, weights = np.tile(s.targets, len(terms)), {}
     for name, p in pred_probs.items():
         parts = [np.stack([log_probs(p), *t]) for t in terms]
@@ -292,7 +369,7 @@ def _as_lists(m):
     rounded = ([[float(f'{v:.6g}') for v in row] for row in a] for a in (m.between.reshape(side, side), m.within))
     return means, *rounded
 
-# %% ../../nbs/47_reading.writer.ipynb #4cdf98fb
+# %% ../../nbs/47_reading.writer.ipynb #0da44f2c
 def save_writer_parameters(
     folder: Path | str,  # of the checkpoint
     parameters: WriterParameters,
@@ -331,41 +408,8 @@ def _check_parameters(p):
     if np.isinf(m.means).any() or any(np.shape(w) != (3,) or not np.isfinite(w).all() for w in p.weights.values()):
         raise ValueError('not all numbers')
 
-# %% ../../nbs/47_reading.writer.ipynb #40d31274
-_IMPLAUSIBLE = 1e-4  # probability below which an offset is none of a writer's
-
-
-def framing_plausibility(
-    model: GroupedWriterModel,  # of the features that depend on the framing
-    features: np.ndarray,  # float [n, D] of one writer's drawings
-    targets: np.ndarray,  # int [n]
-) -> float:  # a p-value; 1 for no drawings
-    "The probability that a writer's mean offset is at least as unusual as this one"
-    r = features - model.means[targets]
-    sound = np.isfinite(r).all(1)
-    if not sound.any():
-        return 1.0
-    share = np.bincount(model.groups[targets[sound]], minlength=len(model.between)) / sound.sum()
-    covariance = np.einsum('g,gdhe,h->de', share, model.between, share) + model.within / sound.sum()
-    mean = r[sound].mean(0)
-    return float(chi2.sf(mean @ np.linalg.solve(covariance, mean), len(mean)))
-
-# %% ../../nbs/47_reading.writer.ipynb #0da44f2c
-def framing_fits(
-    model: GroupedWriterModel,  # of the features that depend on the framing
-    features: np.ndarray,  # float [N, D] of the drawings to classify
-    pred_probs: np.ndarray,  # float [N, C] of a network
-    posterior: tuple,  # of their writer
-) -> np.ndarray:  # bool [N]
-    "Whether the size and place of each drawing is plausible for a class that the network takes for likely"
-    distance = model.distances(features, *posterior)[0]
-    likely = pred_probs >= np.minimum(0.05, pred_probs.max(1, keepdims=True))
-    nearest = np.where(likely & np.isfinite(distance), distance, np.inf).min(1)
-    return chi2.sf(nearest, features.shape[1]) >= _IMPLAUSIBLE
-
 # %% ../../nbs/47_reading.writer.ipynb #35182900
 _FEWEST = 5  # samples of a writer
-_VIEWS = dict(all=slice(0, 5), framed=FRAMED, slant=slice(4, 5))  # name -> features
 
 
 @dataclass
@@ -377,13 +421,8 @@ class WriterContext:
     features: np.ndarray  # float [n, D] of the known drawings, from `page_features`
     targets: np.ndarray  # int [n]
     name: str = 'samples'  # for messages
-    n_left_out: int = 0  # drawings so far whose size and place were left out
-
-    def __post_init__(self):
-        self._views = {name: self.model.select(c) for name, c in _VIEWS.items()}
-        self._posteriors = {n: m.posterior(self.features[:, _VIEWS[n]], self.targets) for n, m in self._views.items()}
-        p = framing_plausibility(self._views['framed'], self.features[:, FRAMED], self.targets)
-        self.framed = p >= _IMPLAUSIBLE  # else size and place are left out for every drawing
+    framed: bool = True  # whether size and place of the known drawings are like those of pages
+    n_left_out: int = 0  # drawings so far whose size and place did not go with them
 
     @classmethod
     def from_folder(
@@ -408,20 +447,12 @@ class WriterContext:
         pages: np.ndarray,  # uint8 [N, 54, 72], the same drawings in the `full_page` preprocessing
     ) -> np.ndarray:  # float32 [N, C]
         "Probabilities that take the writer's known drawings into account"
-        return self.adjust_features(pred_probs, page_features(pages))
-
-    def adjust_features(
-        self,
-        pred_probs: np.ndarray,  # as for `adjust`
-        features: np.ndarray,  # float [N, D], from `page_features`
-    ) -> np.ndarray:  # float32 [N, C]
-        "`adjust`, from features that were measured before"
-        fits, x = np.full(len(features), self.framed), features
-        if self.framed:
-            fits = framing_fits(self._views['framed'], x[:, FRAMED], pred_probs, self._posteriors['framed'])
-        self.n_left_out += int((~fits & np.isfinite(x).all(1)).sum())
-        both = [writer_terms(self._views[n], x[:, _VIEWS[n]], self._posteriors[n]) for n in ('all', 'slant')]
-        return combine_terms(pred_probs, np.where(fits[:, None], *both), self.weights).astype(np.float32)
+        x = page_features(pages)
+        evidence = EvidenceModel(self.model).evidence(x, self.features, self.targets)
+        if len(x):
+            self.framed = bool(evidence.framed.all())
+            self.n_left_out += int((~evidence.fits(pred_probs) & np.isfinite(x).all(1)).sum())
+        return evidence.adjust(pred_probs, self.weights)
 
     def notes(self) -> list:  # of lines for the user
         "What was left out so far"
@@ -442,12 +473,7 @@ def adjust_by_others(
     seed: int = 0,  # of the choice
 ) -> np.ndarray:  # float32 [N, C]
     "Predictions for each drawing, given its writer's other drawings"
-    x, model, weights = page_features(s.images), parameters.model, parameters.weights_of(averaged)
-    res = np.zeros(pred_probs.shape, np.float32)
-    for i, others in enumerate(other_drawings(s, s, n, seed)):
-        context = WriterContext(model, weights, x[others], s.targets[others])
-        res[i] = context.adjust_features(pred_probs[i : i + 1], x[i : i + 1])[0]
-    return res
+    return evidence_from_others(parameters.model, s, n, seed).adjust(pred_probs, parameters.weights_of(averaged))
 
 
 def adjust_unlabelled(
