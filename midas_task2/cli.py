@@ -259,6 +259,7 @@ def _study_q1(groups, data, out, profile, rows, workers, overwrite, json):
     from midas_task2.experiments.photographs import study_photographs
     from midas_task2.experiments.q1_robustness import study_robustness
     from midas_task2.experiments.q1_study import GROUPS, aggregate, group_records, run_group
+    from midas_task2.experiments.writer_samples import study_writer_samples
 
     out, source = _study_place(out, data, profile)
     asked = dict(profile=profile, only=rows)
@@ -268,6 +269,7 @@ def _study_q1(groups, data, out, profile, rows, workers, overwrite, json):
         run_group(g, source, out, **asked, workers=workers, overwrite=overwrite)
     recs = aggregate(source, out, profile)
     recs += study_robustness(source, out, profile) + study_photographs(source, out, profile)
+    recs += study_writer_samples(source, out, profile)
     _show(_summary(recs), json, '\n'.join(line for r in recs for line in _study_lines(r)))
     return recs
 
@@ -308,6 +310,8 @@ def _study_lines(r):
         return ['', 'moved, scaled, cropped', *map(_change_line, r.tables['changes'])]
     if 'pen' in r.tables:
         return ['', 'strokes thinner and thicker, in the crop', *map(_pen_line, r.tables['pen'])]
+    if 'samples' in r.tables:
+        return ['', 'with known drawings of the writer', *map(_samples_line, r.tables['samples'])]
     if 'rows' not in r.tables:
         m = r.metrics
         abstaining = f'{m["answered_at_99"]:.0%} predicted when 99 % should be right, {m["right_at_99"]:.1%} are'
@@ -320,6 +324,11 @@ def _study_lines(r):
 def _change_line(c):
     page, crop, both = (c[f'{k}_accuracy'] for k in ('page', 'crop', 'both'))
     return f'{c["change"]:30} page {page:7.2%}  crop {crop:7.2%}  both {both:7.2%}'
+
+
+def _samples_line(r):
+    kind = 'unlabelled' if r['unlabelled'] else 'labelled'
+    return f'{r["network"]:11} {r["samples"]:>4} {kind:10} {_accuracy_text(r)}  gain {r["gain"]:+.2%}'
 
 
 def _pen_line(p):
@@ -420,7 +429,12 @@ def _checkpoints(model):
     "Pairs of network and `ModelConfig`, of the checkpoints named by `model`, separated by commas"
     from midas_task2.training.checkpoint import load_checkpoint
 
-    return [load_checkpoint(_checkpoint_folder(m)) for m in ([model] if Path(model).exists() else model.split(','))]
+    return [load_checkpoint(folder) for folder in _checkpoint_folders(model)]
+
+
+def _checkpoint_folders(model):
+    "The folders of the checkpoints named by `model`"
+    return [_checkpoint_folder(m) for m in ([model] if Path(model).exists() else model.split(','))]
 
 
 def _checkpoint_folder(name):
@@ -446,20 +460,52 @@ def evaluate(
     labels: str = '',  # a CSV file with the columns file and label; default: the folders' names
     tta: int = 0,  # augmented views per picture (test-time augmentation); 8 take nine times as long
     preprocess: str = 'auto',  # auto: photographs go through the document front end, clean pages do not; none: none do
+    writer_column: str = '',  # column of the table that names who drew it: each is classified with the writer's others
+    writer_pattern: str = '',  # or a regular expression for file names, e.g. '-(\d+)': img011-033.png is by writer 033
+    known: str = 'all',  # with a writer: how many of the others are known; all, or a number of them drawn at random
+    writer_unlabelled: bool = False,  # with a writer: do not use the labels of the others
     json: bool = False,  # print JSON
 ):
     "Accuracy of a network on labelled pictures of your own; those that cannot be decoded are listed"
-    from midas_task2.evaluation.inference import evaluate_files
-
-    (net, model_config), *others = _checkpoints(model)
-    r = evaluate_files(net, model_config, data, labels, others=others, n_tta=tta, mode=preprocess)
-    shown = 'n accuracy accuracy_low accuracy_high accuracy_case_folded accuracy_shape_folded calibration_error'.split()
-    lines = [f'{k:24}{r[k]:.4f}' if isinstance(r[k], float) else f'{k:24}{r[k]}' for k in shown]
-    _show(r, json, '\n'.join(lines + [f'{c["true"]} read as {c["read_as"]}: {c["n"]}' for c in r['confusions'][:10]]))
+    whose = dict(column=writer_column, pattern=writer_pattern)
+    r = _evaluate(model, data, labels, dict(n_tta=tta, mode=preprocess), whose, known, writer_unlabelled)
+    _show(r, json, _scores_text(r))
     for s in r['skipped']:
         log_progress(s['error'])
     _check_skipped(len(r['skipped']), r['n'])
     return r
+
+# %% ../nbs/80_cli.ipynb #c5e20945
+def _scores_text(r):
+    "Scores for people, and what the writer's other drawings gained"
+    shown = 'n accuracy accuracy_low accuracy_high accuracy_case_folded accuracy_shape_folded calibration_error'.split()
+    shown += [k for k in ('writers', 'without', 'gain', 'gain_low', 'gain_high') if k in r]
+    lines = [f'{k:24}{r[k]:.4f}' if isinstance(r[k], float) else f'{k:24}{r[k]}' for k in shown]
+    return '\n'.join(lines + [f'{c["true"]} read as {c["read_as"]}: {c["n"]}' for c in r['confusions'][:10]])
+
+
+def _evaluate(model, data, labels, how, whose, known, unlabelled):
+    "The scores of `evaluate`; where the writers are named, each drawing is classified with its writer's others"
+    from midas_task2.evaluation.inference import evaluate_files
+    from midas_task2.reading.writer import evaluate_writers
+
+    networks = (net, model_config), *others = _checkpoints(model)
+    if not any(whose.values()):
+        if unlabelled or known != 'all':
+            raise InputError('whose drawings? --known and --writer-unlabelled need --writer-column or --writer-pattern')
+        return evaluate_files(net, model_config, data, labels, others=others, **how)
+    if known != 'all' and not (known.isdecimal() and int(known)):
+        raise InputError(f"--known {known}: give 'all', or a number of drawings from 1")
+    n = None if known == 'all' else int(known)
+    parameters = _writer_parameters(networks, model)
+    return evaluate_writers(networks, parameters, data, labels, n, unlabelled, how, **whose)
+
+
+def _writer_parameters(networks, model):
+    "What lies beside the first of the networks about writers"
+    from midas_task2.reading.writer import load_writer_parameters
+
+    return load_writer_parameters(_checkpoint_folders(model)[0], networks[0][1].vocab)
 
 # %% ../nbs/80_cli.ipynb #272268d1
 def predict(
@@ -469,24 +515,67 @@ def predict(
     tta: int = 0,  # as for `evaluate`
     preprocess: str = 'auto',  # as for `evaluate`
     show_steps: str = '',  # a folder for pictures of what the document front end does with each picture
+    writer_samples: str = '',  # five or more labelled drawings by the person who drew the pictures: class folders
+    writer_labels: str = '',  # of these samples: a CSV file with the columns file and label; default: folders' names
+    writer_unlabelled: bool = False,  # all pictures are by one person: classify each with the others
     json: bool = False,  # print JSON
 ):
     "The most likely characters of pictures; those that cannot be read, or hold no character, are listed"
-    from midas_task2.evaluation.inference import predict_files, write_steps
-
-    (net, model_config), *others = _checkpoints(model)
-    n, bad = 0, []
+    networks = _checkpoints(model)
+    context = _writer_context(networks, model, writer_samples, writer_labels, writer_unlabelled)
     if show_steps:
-        write_steps(paths, show_steps)
-    rows = predict_files(net, model_config, paths, k, others=others, n_tta=tta, mode=preprocess)
-    for n, r in enumerate(rows, 1):  # as they come: there may be a hundred thousand
+        _write_steps(paths, show_steps)
+    rows = _prediction_rows(networks, model, paths, k, dict(n_tta=tta, mode=preprocess), context, writer_unlabelled)
+    n, bad = _show_rows(rows, json)
+    for note in context.notes() if context else ():
+        log_progress(note)
+    _check_predicted(bad, n)
+
+
+def _show_rows(rows, json):
+    "Show rows as they come, for there may be a hundred thousand; their number, and the errors"
+    n, bad = 0, []
+    for n, r in enumerate(rows, 1):
         _show_row(r, n, json)
         if 'error' in r:
             log_progress(bad[-1]) if bad else None
             bad.append(r['error'])
     if json:
         print('\n]')
-    _check_predicted(bad, n)
+    return n, bad
+
+# %% ../nbs/80_cli.ipynb #690f23a3
+def _writer_context(networks, model, samples, labels, unlabelled):
+    "The `WriterContext` of samples; None without any"
+    from midas_task2.reading.writer import WriterContext
+
+    if not samples:
+        if labels:
+            raise InputError(f'--writer-labels {labels}: name the samples with --writer-samples')
+        return None
+    if unlabelled:
+        raise InputError('--writer-samples and --writer-unlabelled: give one of the two')
+    folder, averaged = _checkpoint_folders(model)[0], len(networks) > 1
+    return WriterContext.from_folder(samples, folder, networks[0][1].vocab, averaged, labels or None)
+
+
+def _prediction_rows(networks, model, paths, k, how, context, unlabelled):
+    "Rows of `predict_files`, with what is known of the writer"
+    from midas_task2.evaluation.inference import predict_files
+    from midas_task2.reading.writer import predict_unlabelled
+
+    if unlabelled:
+        return predict_unlabelled(networks, _writer_parameters(networks, model), paths, k, how)
+    (net, model_config), *others = networks
+    adjust = context.adjust if context else None
+    return predict_files(net, model_config, paths, k, others=others, adjust=adjust, **how)
+
+
+def _write_steps(paths, folder):
+    "What the document front end does with each picture, as pictures"
+    from midas_task2.evaluation.inference import write_steps
+
+    write_steps(paths, folder)
 
 # %% ../nbs/80_cli.ipynb #2ced7abe
 def _check_predicted(bad, n):

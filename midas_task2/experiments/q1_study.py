@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy import optimize
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
 from ..augment import PRESETS
 from ..core.io import InputError, save_figure
@@ -55,6 +54,7 @@ from midas_task2.experiments.crossval import (
 )
 from .q1 import CONFIG, lr_curve
 from .runner import choose_rows
+from ..reading.writer import cross_fit_weighted
 from ..reporting.style import show_images
 from ..training.learner import build_learner
 
@@ -567,22 +567,6 @@ def _evidence(s, splits, writer_models, split, n):
         res[held] = writer_log_likelihood(model, s.subset(held), s.subset(train if split == 'stratified' else held), n)
     return res
 
-# %% ../../nbs/66_experiments.q1_study.ipynb #60fdadd5
-def _negative_log_likelihood(weights, terms, targets):
-    z = np.tensordot(weights, terms, 1)
-    return float((logsumexp(z, axis=1) - z[range(len(targets)), targets]).mean())
-
-
-def _weighted(terms, s, splits):
-    "Probabilities from a weighted sum of log terms [N, C], each fold with weights fitted on the others"
-    res, start = np.zeros_like(terms[0]), [1.5] + [0.5] * (len(terms) - 1)
-    terms = np.stack(terms)
-    for train, held in splits:
-        args = terms[:, train], s.targets[train]
-        weights = optimize.minimize(_negative_log_likelihood, start, args, method='Nelder-Mead').x
-        res[held] = softmax(np.tensordot(weights, terms[:, held], 1), axis=1)
-    return res
-
 # %% ../../nbs/66_experiments.q1_study.ipynb #2351051a
 def _known_evidence(logs, s, folds):
     "Probabilities from the networks' log probabilities and size and place, by how many drawings are known"
@@ -593,7 +577,7 @@ def _known_evidence(logs, s, folds):
     outputs = {}
     for name, n in dict(last=None, **{f'known_{n}': n for n in KNOWN}).items():
         by_writer = [] if n == 0 else [_evidence(s, splits, writer_models, folds['split'], n)]
-        outputs[name] = _weighted([logs, size, *by_writer], s, splits)
+        outputs[name] = cross_fit_weighted([logs, size, *by_writer], s.targets, splits)
     return outputs
 
 
