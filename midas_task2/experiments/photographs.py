@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STRENGTHS', 'photograph_accuracy', 'study_photographs']
 
-# %% ../../nbs/76_experiments.photographs.ipynb #54bc72a0
+# %% ../../nbs/76_experiments.photographs.ipynb #04a694ba
 import zlib
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ def _pictures(ink, n):
         rows.append(np.concatenate([facts, flat_preprocessed(after), flat_preprocessed(before)]))
     return np.stack(rows)
 
-# %% ../../nbs/76_experiments.photographs.ipynb #a589cf1d
+# %% ../../nbs/76_experiments.photographs.ipynb #1b351320
 def _load_pictures(source, n):
     "Facts uint8 [N, n, 3], and pictures by time ('after', 'before') and preprocessing, uint8 [N, n, H, W]"
     flat = load_drawings(source, partial(_pictures, n=n)).images
@@ -109,13 +109,13 @@ def _blank_metrics(n):
     notes = [read_document(no_character(rng)).note for _ in range(n)]
     return dict(blank_found=float(np.mean([note == NO_CHARACTER for note in notes])), blanks=n)
 
-# %% ../../nbs/76_experiments.photographs.ipynb #b82a0f7d
+# %% ../../nbs/76_experiments.photographs.ipynb #b7408ba3
 def photograph_accuracy(
     crop: Record,  # a finished cross-validation on crops to the ink, with `keep`
     page: Record,  # the same on the same folds, on pages
     source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
-    n: int = 3,  # photographs of each drawing
+    n: int = 1,  # photographs of each drawing
 ) -> Record:  # table `ways`; accuracies of either network, of both together, and without the front end
     "Accuracy on photographs of held-out drawings"
     config = provenance([crop, page]) | dict(pictures=n, seed=_SEED)
