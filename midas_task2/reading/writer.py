@@ -23,7 +23,7 @@ from scipy import optimize
 from scipy.special import logsumexp, softmax
 from scipy.stats import chi2
 
-from ..core.io import InputError, dataclass_from_dict, one_line, read_json, write_text
+from ..core.io import InputError, dataclass_from_dict, log_progress, one_line, read_json, write_text
 from ..core.stats import clustered_mean
 from ..data.archives import SafeArchive
 from ..data.folders import list_labelled_files, load_labelled, read_column
@@ -73,29 +73,31 @@ class GroupedWriterModel:
         between = self.between[:, keep][..., keep]
         return replace(self, means=self.means[:, keep], between=between, within=self.within[np.ix_(keep, keep)])
 
-    @cached_property
-    def _precisions(self):
-        "Of the offsets [G, D, G, D], and of a drawing within a writer [D, D]"
-        side = self.between.shape[0] * len(self.within)
-        outer = np.linalg.inv(self.between.reshape(side, side)).reshape(self.between.shape)
-        return outer, np.linalg.inv(self.within)
-
     def posterior(
         self,
         features: np.ndarray,  # float [n, D] of one writer's known drawings; n may be 0
         targets: np.ndarray,  # int [n], their classes
     ) -> tuple:  # float [G, D] and [G, D, D]
         "Mean and covariance of that writer's offset in each group"
-        (outer, inner), (G, D) = self._precisions, self.between.shape[:2]
-        precision, residual, of = outer.copy(), features - self.means[targets], self.groups[targets]
-        sound, total = np.isfinite(residual).all(1), np.zeros((G, D))
-        for g in range(G):
-            mine = sound & (of == g)
-            precision[g, :, g] += mine.sum() * inner
-            total[g] = residual[mine].sum(0) @ inner
-        covariance = np.linalg.inv(precision.reshape(G * D, -1))
-        mean = covariance @ total.ravel()
-        return mean.reshape(G, D), _blocks(covariance.reshape(outer.shape))
+        residual, of, inner = features - self.means[targets], self.groups[targets], np.linalg.inv(self.within)
+        mine = (of == np.arange(len(self.between))[:, None]) & np.isfinite(residual).all(1)  # [G, n]
+        total = np.stack([residual[m].sum(0) for m in mine]) @ inner
+        covariance = self._covariance(tuple(mine.sum(1)))
+        mean = covariance.reshape(total.size, -1) @ total.ravel()
+        return mean.reshape(total.shape), _blocks(covariance)
+
+    @cached_property
+    def _covariances(self):
+        return {}
+
+    def _covariance(self, n):
+        "Covariance [G, D, G, D] of an offset, given so many drawings of each group; most are asked for many times"
+        if n not in self._covariances:
+            side = self.between.shape[0] * len(self.within)
+            precision = np.linalg.inv(self.between.reshape(side, side))
+            precision += np.kron(np.diag(n), np.linalg.inv(self.within))
+            self._covariances[n] = np.linalg.inv(precision).reshape(self.between.shape)
+        return self._covariances[n]
 
     def distances(
         self,
