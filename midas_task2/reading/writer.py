@@ -23,7 +23,7 @@ from scipy import optimize
 from scipy.special import logsumexp, softmax
 from scipy.stats import chi2
 
-from ..core.io import InputError, dataclass_from_dict, log_progress, one_line, read_json, write_text
+from ..core.io import InputError, dataclass_from_dict, one_line, read_json, write_text
 from ..core.stats import clustered_mean
 from ..data.archives import SafeArchive
 from ..data.folders import list_labelled_files, load_labelled, read_column
