@@ -461,7 +461,7 @@ def evaluate(
     tta: int = 0,  # augmented views per picture (test-time augmentation); 8 take nine times as long
     preprocess: str = 'auto',  # auto: photographs go through the document front end, clean pages do not; none: none do
     writer_column: str = '',  # column of the table that names who drew it: each is classified with the writer's others
-    writer_pattern: str = '',  # or a regular expression for file names: 'img\d+-(\d+)' finds writer 033 in img011-033.png
+    writer_pattern: str = '',  # or a regular expression for file names; 'img\d+-(\d+)' finds 033 in img011-033.png
     known: str = 'all',  # with a writer: how many of the others are known; all, or a number of them drawn at random
     writer_unlabelled: bool = False,  # with a writer: do not use the labels of the others
     json: bool = False,  # print JSON
