@@ -471,9 +471,16 @@ def predict(
     model: str = 'q1',  # as for `evaluate`
     k: int = 5,  # how many classes to name
     tta: int = 0,  # as for `evaluate`
+    page: bool = False,  # each picture is a page of several characters
+    alphabet: str = '',  # of a page: digits, letters, capitals, small, 0-9A-F...; default: all that the network knows
+    overlay: str = '',  # of a single page: a PNG file for the picture with boxes
     json: bool = False,  # print JSON
 ):
-    "The most likely characters of pictures; those that cannot be decoded are listed"
+    "The most likely characters of pictures, or the text of pages; those that cannot be decoded are listed"
+    if page:
+        return _predict_pages(paths, model, k, tta, alphabet, overlay, json)
+    if alphabet or overlay:
+        raise InputError('--alphabet and --overlay are for pages; add --page')
     from midas_task2.evaluation.inference import predict_files
 
     (net, model_config), *others = _checkpoints(model)
@@ -487,6 +494,30 @@ def predict(
             bad.append(r['error'])
     if json:
         print('\n]')
+    _check_predicted(bad, n)
+
+# %% ../nbs/80_cli.ipynb #4251813b
+def _predict_pages(paths, model, k, tta, alphabet, overlay, as_json):
+    "Show the text of pages"
+    from midas_task2.reading.pages import predict_pages
+
+    if tta:
+        raise InputError(f'--tta {tta}: is not for pages; leave out one of --tta and --page')
+    if overlay and (len(paths) > 1 or not Path(paths[0]).is_file()):
+        raise InputError(f'--overlay {overlay}: is for one page; give one picture')
+    n, bad = 0, []
+    for n, r in enumerate(predict_pages(_checkpoints(model), paths, alphabet, k, overlay), 1):
+        if as_json:
+            _show_row(r, n, True)
+        elif 'error' not in r:
+            several = len(paths) > 1 or not Path(paths[0]).is_file()
+            print(*([f'{one_line(r["file"])}:'] if several else []), r['text'], sep='\n')
+        if 'error' in r:
+            bad += [r['error']]
+    if as_json:
+        print('\n]')
+    for error in bad[:-1]:
+        log_progress(error)
     _check_predicted(bad, n)
 
 # %% ../nbs/80_cli.ipynb #2ced7abe
