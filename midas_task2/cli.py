@@ -223,6 +223,7 @@ MNIST_GROUPS = ('transfer', 'best', 'gap', 'noise_benchmark')  # and those of Q3
 GROUP_NAMES = dict(main='headline', architectures='ladder', methods='answer')  # name of a group -> as records call it
 GROUPS_HELP = (
     'what to run: main, writers, distilled, robust, large, ablation, architectures, sweeps (Q1); '
+    'pages (after main and robust); '
     'transfer, best, gap (Q2); noise_benchmark, audit, losses_mlp, losses_cnn, sizes, methods (Q3); default: all of Q1'
 )
 
@@ -242,10 +243,30 @@ def study(
         raise InputError(f'--workers {workers}: give 0 or more')
     if only and len(groups or ()) != 1:
         raise InputError(f'--only {only}: name the one group that has these rows')
+    if groups == ['pages']:
+        return _study_pages(data, out, profile, json)
     groups, of_mnist = _study_groups(groups)
     rows = only.split(',') if only else None
     make = _study_mnist if of_mnist else _study_q1
     return make(groups, data, out, profile, rows, workers, overwrite, json)
+
+# %% ../nbs/80_cli.ipynb #30bfc62d
+def _study_pages(data, out, profile, json):
+    from midas_task2.experiments.pages import study_pages
+
+    out, source = _study_place(out, data, profile)
+    real = (source.kind, profile) == ('real', 'quick')
+    recs = study_pages(source, out, data_home() / 'reports' / 'pages' if real else out, profile)
+    _show(_summary(recs), json, '\n'.join(map(_page_line, recs)))
+    return recs
+
+
+def _page_line(r):
+    m = r.metrics
+    shares = '  '.join(
+        f'{k} {m[f"errors{v}"]:.2%}' for k, v in (('page', ''), ('alone', '_alone'), ('known', '_known'))
+    )
+    return f'{r.name:36} F1 {m["f1"]:.4f}  errors: {shares}  times known {m["ratio_known"]:.3f}'
 
 # %% ../nbs/80_cli.ipynb #b009b702
 def _study_groups(groups):

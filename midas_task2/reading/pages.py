@@ -149,6 +149,7 @@ class PageLimits:
     max_marks: int = 20_000  # connected marks that are not too small to be part of a character
     min_height: int = 8  # pixels of a character
     max_ink: float = 0.5  # share of the page; more is no writing
+    max_enlarged: int = 8_000_000  # pixels of an enlarged page
     max_skew: float = 12.0  # degrees
 
 
@@ -199,17 +200,17 @@ def _skew(stats, size):
         scores.append(len(few) * np.mean(bands) - 0.5 * (a / 5) ** 2)
     return float(angles[np.argmax(scores)])
 
-# %% ../../nbs/48_reading.pages.ipynb #02a55260
-def _levelled(ink, degrees):
-    "The page turned until its lines are level, and the affine map [2, 3] from the old page to the new"
+# %% ../../nbs/48_reading.pages.ipynb #a722bd48
+def _levelled(ink, degrees, factor=1):
+    "The page turned until its lines are level, enlarged, and the affine map [2, 3] from the old page to the new"
     H, W = ink.shape
-    if abs(degrees) < 0.2:
+    if abs(degrees) < 0.2 and factor == 1:
         return ink, np.array([[1.0, 0, 0], [0, 1, 0]])
-    c, s = abs(np.cos(np.radians(degrees))), abs(np.sin(np.radians(degrees)))
+    c, s = abs(np.cos(np.radians(degrees))) * factor, abs(np.sin(np.radians(degrees))) * factor
     w, h = int(W * c + H * s) + 1, int(H * c + W * s) + 1
-    m = cv2.getRotationMatrix2D(((W - 1) / 2, (H - 1) / 2), degrees, 1)
+    m = cv2.getRotationMatrix2D(((W - 1) / 2, (H - 1) / 2), degrees, factor)
     m[:, 2] += (w - W) / 2, (h - H) / 2
-    return cv2.warpAffine(ink, m, (w, h), flags=cv2.INTER_LINEAR), m
+    return cv2.warpAffine(ink, m, (w, h), flags=cv2.INTER_LINEAR if factor == 1 else cv2.INTER_CUBIC), m
 
 # %% ../../nbs/48_reading.pages.ipynb #505eac60
 @dataclass
@@ -261,6 +262,18 @@ def _line_numbers(
             line += 1
         lines[i], end = line, max(end, middle[i] + half[i])
     return lines
+
+
+def _join_lines(lines, boxes, size):
+    "Neighbouring lines that are too close to be two, or close and nowhere one above the other, made one"
+    middle, number = boxes[:, [1, 3]].mean(1), lines.copy()
+    for k in range(1, lines.max() + 1):
+        here, above = lines == k, number == number[lines == k - 1][0]
+        pitch = np.median(middle[here]) - np.median(middle[above])
+        apart = np.maximum.outer(boxes[here, 0], boxes[above, 0]) >= np.minimum.outer(boxes[here, 2], boxes[above, 2])
+        if pitch < 0.7 * size or pitch < 1.2 * size and apart.all():
+            number[here] = number[above][0]
+    return np.unique(number, return_inverse=True)[1]
 
 # %% ../../nbs/48_reading.pages.ipynb #e6d114a9
 def _gaps(boxes, box):
@@ -341,6 +354,9 @@ def _bodies(stats, typical):
     return (body, size) if body.any() else (stats[:, 2:4].max(1) > 0.4 * typical, typical)
 
 
+_SMALL = 64  # pixels; smaller characters are enlarged
+
+
 def _level_page(ink, skew):
     "The levelled page, its map, and the skew: `skew`, or estimated when None"
     stats = _components(ink)[1]
@@ -348,7 +364,8 @@ def _level_page(ink, skew):
     _check_marks(marks, typical)
     if skew is None:
         skew = _skew(stats[marks][_bodies(stats[marks], typical)[0]], typical)
-    return *_levelled(ink, skew), skew
+    factor = int(np.clip(_SMALL // typical, 1, np.sqrt(_LIMITS.max_enlarged / ink.size) + 1))
+    return *_levelled(ink, skew, factor), skew
 
 
 def _check_lines(upper, lines, size):
@@ -376,6 +393,7 @@ def find_characters(
     pieces, small = ([_piece(level, labels, stats, i) for i in marks[m]] for m in (body, ~body))
     s = stats[marks[body]]
     line_of = _line_numbers(s[:, 1] + s[:, 3] / 2, np.minimum(s[:, 3] / 4, 0.3 * size))
+    line_of = _join_lines(line_of, np.c_[s[:, :2], s[:, :2] + s[:, 2:4]], size)
     _check_lines(s[:, 1], line_of, size)
     in_order, lines = [], []
     for k in range(line_of.max() + 1):
@@ -432,12 +450,12 @@ def _for_vocab(model, vocab):
     rows = [model.means[model.vocab.index(c)] if c in model.vocab else (np.nan, np.nan) for c in vocab]
     return SizeModel(list(vocab), np.array(rows, float), model.between, model.within)
 
-# %% ../../nbs/48_reading.pages.ipynb #3f88b503
+# %% ../../nbs/48_reading.pages.ipynb #6b2d1dfc
 @dataclass(frozen=True)
 class ContextWeights:
     "How much each source of evidence counts, and what varies on a page"
 
-    size: float = 0.7  # weight of the log density of height and width
+    size: float = 0.5  # weight of the log density of height and width
     place: float = 0.7  # weight of that of the place on the base line
     scale_sd: float = 0.2  # standard deviation of the log of a page's scale, beside the writers'
     line_sd: float = 0.05  # the same of a line within its page
