@@ -216,6 +216,7 @@ _MNIST_GROUPS = ('transfer', 'best', 'gap', 'noise_benchmark')  # and those of Q
 _GROUP_NAMES = dict(main='headline', architectures='ladder', methods='answer')  # name of a group -> as records call it
 _GROUPS_HELP = (
     'what to run: main, writers, distilled, robust, photographs, large, ablation, architectures, sweeps (Q1); '
+    'pages (after photographs); '
     'transfer, best, gap (Q2); noise_benchmark, audit, losses_mlp, losses_cnn, sizes, methods (Q3); default: all of Q1'
 )
 
@@ -235,10 +236,30 @@ def study(
         raise InputError(f'--workers {workers}: give 0 or more')
     if only and len(groups or ()) != 1:
         raise InputError(f'--only {only}: name the one group that has these rows')
+    if groups == ['pages']:
+        return _study_pages(data, out, profile, json)
     groups, of_mnist = _study_groups(groups)
     rows = only.split(',') if only else None
     make = _study_mnist if of_mnist else _study_q1
     return make(groups, data, out, profile, rows, workers, overwrite, json)
+
+# %% ../nbs/80_cli.ipynb #30bfc62d
+def _study_pages(data, out, profile, json):
+    from midas_task2.experiments.pages import study_pages
+
+    out, source = _study_place(out, data, profile)
+    real = (source.kind, profile) == ('real', 'quick')
+    recs = study_pages(source, out, data_home() / 'reports' / 'pages' if real else out, profile)
+    _show(_summary(recs), json, '\n'.join(map(_page_line, recs)))
+    return recs
+
+
+def _page_line(r):
+    m = r.metrics
+    shares = '  '.join(
+        f'{k} {m[f"errors{v}"]:.2%}' for k, v in (('page', ''), ('alone', '_alone'), ('known', '_known'))
+    )
+    return f'{r.name:36} F1 {m["f1"]:.4f}  errors: {shares}  times known {m["ratio_known"]:.3f}'
 
 # %% ../nbs/80_cli.ipynb #b009b702
 def _study_groups(groups):
@@ -515,17 +536,30 @@ def predict(
     tta: int = 0,  # as for `evaluate`
     preprocess: str = 'auto',  # as for `evaluate`
     show_steps: str = '',  # a folder for pictures of what the document front end does with each picture
+    page: bool = False,  # each picture is a page of several characters
+    alphabet: str = '',  # of a page: digits, letters, capitals, small, 0-9A-F...; default: all that the network knows
+    overlay: str = '',  # of a single page: a PNG file for the picture with boxes
     writer_samples: str = '',  # five or more labelled drawings by the person who drew the pictures: class folders
     writer_labels: str = '',  # of these samples: a CSV file with the columns file and label; default: folders' names
     writer_unlabelled: bool = False,  # all pictures are by one person: classify each with the others
     json: bool = False,  # print JSON
 ):
-    "The most likely characters of pictures; those that cannot be read, or hold no character, are listed"
+    "The most likely characters of pictures, or the text of pages; those that cannot be read are listed"
+    if page:
+        return _predict_pages(paths, model, k, tta, alphabet, overlay, json)
+    if alphabet or overlay:
+        raise InputError('--alphabet and --overlay are for pages; add --page')
+    writer = dict(samples=writer_samples, labels=writer_labels, unlabelled=writer_unlabelled)
+    _predict_pictures(paths, model, k, dict(n_tta=tta, mode=preprocess), show_steps, json, writer)
+
+
+def _predict_pictures(paths, model, k, how, show_steps, json, writer):
+    "`predict` for pictures of one character each"
     networks = _checkpoints(model)
-    context = _writer_context(networks, model, writer_samples, writer_labels, writer_unlabelled)
+    context = _writer_context(networks, model, **writer)
     if show_steps:
         _write_steps(paths, show_steps)
-    rows = _prediction_rows(networks, model, paths, k, dict(n_tta=tta, mode=preprocess), context, writer_unlabelled)
+    rows = _prediction_rows(networks, model, paths, k, how, context, writer['unlabelled'])
     n, bad = _show_rows(rows, json)
     for note in context.notes() if context else ():
         log_progress(note)
@@ -576,6 +610,30 @@ def _write_steps(paths, folder):
     from midas_task2.evaluation.inference import write_steps
 
     write_steps(paths, folder)
+
+# %% ../nbs/80_cli.ipynb #4251813b
+def _predict_pages(paths, model, k, tta, alphabet, overlay, as_json):
+    "Show the text of pages"
+    from midas_task2.reading.pages import predict_pages
+
+    if tta:
+        raise InputError(f'--tta {tta}: is not for pages; leave out one of --tta and --page')
+    if overlay and (len(paths) > 1 or not Path(paths[0]).is_file()):
+        raise InputError(f'--overlay {overlay}: is for one page; give one picture')
+    n, bad = 0, []
+    for n, r in enumerate(predict_pages(_checkpoints(model), paths, alphabet, k, overlay), 1):
+        if as_json:
+            _show_row(r, n, True)
+        elif 'error' not in r:
+            several = len(paths) > 1 or not Path(paths[0]).is_file()
+            print(*([f'{one_line(r["file"])}:'] if several else []), r['text'], sep='\n')
+        if 'error' in r:
+            bad += [r['error']]
+    if as_json:
+        print('\n]')
+    for error in bad[:-1]:
+        log_progress(error)
+    _check_predicted(bad, n)
 
 # %% ../nbs/80_cli.ipynb #2ced7abe
 def _check_predicted(bad, n):

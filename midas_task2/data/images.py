@@ -298,12 +298,12 @@ warnings.filterwarnings('ignore', module='PIL')
 _alone = threading.Lock()
 
 # %% ../../nbs/13_data.images.ipynb #79216008
-def _opened(data):
-    "The image in `data`, not yet decoded; a large JPEG will be decoded at reduced size"
+def _opened(data, full_size=False):
+    "The image in `data`, not yet decoded; a large JPEG will be decoded at reduced size, unless `full_size`"
     img = Image.open(io.BytesIO(data), formats=_FORMATS)
     if not img.width * img.height <= _LIMITS.max_pixels:
         raise Image.DecompressionBombError
-    if min(img.size) >= 2 * _LIMITS.draft_side:
+    if not full_size and min(img.size) >= 2 * _LIMITS.draft_side:
         img.draft('L', (_LIMITS.draft_side, _LIMITS.draft_side))
     return img
 
@@ -312,6 +312,7 @@ def decode(
     data: bytes,  # the file's content
     name: str,  # the file's name, for the message
     preprocess,  # function of the decoded image, such as `get_preprocessor` returns
+    full_size: bool = False,  # a large JPEG, too; else at the least size that preprocessors need
 ):  # what `preprocess` returns; raises `InputError` that names the file
     "Decode one image, first frame only; one really large image at a time"
 
@@ -321,7 +322,7 @@ def decode(
     if not data:
         raise bad('is empty; copy it again, or remove it')
     try:
-        img = _opened(data)
+        img = _opened(data, full_size)
         with _alone if img.width * img.height > _LIMITS.alone_pixels else nullcontext():
             img.load()
             return preprocess(img)
