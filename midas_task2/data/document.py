@@ -159,7 +159,7 @@ class InkNet(nn.Module):
             x = block(torch.cat([F.interpolate(x, scale_factor=2), skip], 1))
         return F.pixel_shuffle(self.head(x), 2)
 
-# %% ../../nbs/09_data.document.ipynb #290682b2
+# %% ../../nbs/09_data.document.ipynb #b28adbb9
 @lru_cache(maxsize=2)
 def load_ink_net(
     path: Path | str | None = None,  # a .safetensors file; default: the released one
@@ -228,7 +228,7 @@ def _has_bf16():
     "Whether the processor computes in bfloat16, which is then twice as fast"
     return bool(torch.cpu._is_avx512_bf16_supported())
 
-# %% ../../nbs/09_data.document.ipynb #4e7e31e7
+# %% ../../nbs/09_data.document.ipynb #32abb7c6
 _WORK, _FRAME = 1600, 800  # longest side of the picture that is looked at, and of the ink that is found, in pixels
 _COARSE, _CLOSE, _WHOLE = 160, 256, 320  # longer side of the views: to find ink, to segment it, and to search once more
 _PIECE = 0.03  # share of the largest piece's mass below which a piece of ink is a speck
@@ -391,7 +391,7 @@ def find_sheet(
             best, corners = found
     return None if corners is None else (corners / scale).astype(np.float32)
 
-# %% ../../nbs/09_data.document.ipynb #ba1fd30b
+# %% ../../nbs/09_data.document.ipynb #52697f21
 def _quadrilateral(mask, grey):
     "How well the largest region fits a sheet's shape, and its corners [4, 2]; None when it does not"
     region = max(
@@ -447,7 +447,7 @@ def sheet_map(
     flat = np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], np.float32)
     return cv2.getPerspectiveTransform(corners, flat), (h, w)
 
-# %% ../../nbs/09_data.document.ipynb #9db48221
+# %% ../../nbs/09_data.document.ipynb #cd010a52
 @dataclass
 class Document:
     "What was found in a picture"
@@ -479,7 +479,7 @@ DOUBTFUL = 'doubtful'  # what is taken for ink may be something else: a network'
 _CERTAIN = 0.7, 0.9  # certainties below which ink is no character, and may be none
 _SAME_SIZE = 0.4  # size over the character's from which a group may be another character
 
-# %% ../../nbs/09_data.document.ipynb #34369bb4
+# %% ../../nbs/09_data.document.ipynb #a2e1d7a7
 _REACH = 0.2, 0.5  # pieces nearer than these shares of the largest one's size, across and down, belong together
 _MOST_GROUPS = 64  # more are not told apart
 
@@ -580,17 +580,19 @@ def _clean_boxes(grey):
     found = _groups(ink[::scale, ::scale].astype(np.float32) / 255)[1]
     return [tuple(scale * v for v in box) for _, box, _ in found]
 
-# %% ../../nbs/09_data.document.ipynb #188f656e
+# %% ../../nbs/09_data.document.ipynb #56d046ea
 _PAGE_SIDE = 1024  # longer side of a page as the network sees it, in pixels
 
 
 def page_ink(
     picture: np.ndarray,  # uint8 [H, W], [H, W, 3] or [H, W, 4]
-) -> np.ndarray:  # uint8 [h, w], 255 is ink; the longer side has at most 1024 pixels
+) -> (
+    np.ndarray
+):  # uint8 [h, w], 255 is ink; the picture's size, or smaller, with at most 1024 pixels on the longer side
     "All ink on a page, with its own pen; a two-toned page is taken as it is"
     rgb = flatten_alpha(picture)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     if _two_toned(grey)[0]:
-        return _at_most(grey if np.median(grey) < 128 else 255 - grey, _PAGE_SIDE)
+        return grey if np.median(grey) < 128 else 255 - grey
     side = min(_PAGE_SIDE, max(_WHOLE, max(grey.shape)))
     return np.rint(ink_probability(_at_most(rgb, _WORK), side) * 255).astype(np.uint8)

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 from scipy.special import logsumexp
 
 from ..core.io import InputError, pretrained_path, read_json, write_text
-from ..data.images import PREPROCESSORS, decode, to_ink
+from ..data.images import PREPROCESSORS, decode, open_page
 from ..data.imageset import ImageSet
 from ..data.writers import fit_writer_model
 from ..evaluation.inference import image_files, predict_probs
@@ -927,12 +927,6 @@ def load_size_model(
         raise InputError(f'{path}: not a readable table of sizes; {remedy}') from None
 
 # %% ../../nbs/48_reading.pages.ipynb #406db07d
-def _page_image(img):
-    "The decoded picture as dark ink on bright paper, and its ink"
-    ink = to_ink(img)
-    return ImageOps.invert(ink), np.asarray(ink)
-
-
 def _check_networks(networks, k, overlay):
     "Raise `InputError` for what `predict_pages` cannot do"
     if k < 1:
@@ -957,7 +951,7 @@ def predict_pages(
     with ExitStack() as stack:
         for file, read in image_files(paths, stack):
             try:
-                picture, ink = decode(read(), file, _page_image, full_size=True)
+                picture, ink = decode(read(), file, open_page, full_size=True)
                 page = read_page(ink, predict, vocab, model, alphabet, k)
             except (InputError, OSError) as e:
                 yield dict(file=file, error=str(e) if str(e).startswith(file) else f'{file}: {e}')
