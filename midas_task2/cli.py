@@ -363,9 +363,10 @@ def release(
     out: str = '',  # the output folder of `study`; default: `reports/q1-study` or `reports/mnist-study`
     to: str = '',  # where the networks go; default: `models` at home, for real data
     profile: str = 'quick',  # as for `study`
+    only: str = '',  # names of networks of q1 to train, with commas; default: all
     json: bool = False,  # print JSON
 ):
-    "Train Q1's released networks (after `study photographs`), or take Q2's of `study best`, Q3's of `study methods`"
+    "Train Q1's released networks (after `study main photographs`), or take Q2's of `study best`, Q3's of `study methods`"
     if of not in ('q1', 'q2', 'q3'):
         raise InputError(f"release '{of}': choose q1, q2 or q3")
     of_mnist = dict(roles=('mnist_test',), place='mnist-study')
@@ -373,18 +374,18 @@ def release(
     if not to and (source.kind, profile) != ('real', 'quick'):
         raise InputError('networks of other data or profile than the real and quick need --to FOLDER')
     to = Path(to or data_home() / 'models')
-    found = _released(of, source, out, to, profile)
+    found = _released(of, source, out, to, profile, only.split(',') if only else ())
     lines = [f'{to / name}: trained in {r.metrics["train_seconds"]:.0f} s' for name, r in found.items()]
     _show(_summary(found.values()), json, '\n'.join(lines))
     return list(found.values())
 
 
-def _released(of, source, out, to, profile):
+def _released(of, source, out, to, profile, only):
     "Write the networks of a question; gives each one's name and record"
     from midas_task2.experiments import release
 
     if of == 'q1':
-        return dict(zip(release.RELEASES, release.release(source, out, to, profile)))
+        return {r.name: r for r in release.release(source, out, to, profile, only)}
     return dict(zip(release.MNIST_RELEASES[of], release.release_mnist(of, out, to, source.kind, profile)))
 
 # %% ../nbs/80_cli.ipynb #07d4a39b

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STRENGTHS', 'photograph_accuracy', 'study_photographs']
 
-# %% ../../nbs/76_experiments.photographs.ipynb #04a694ba
+# %% ../../nbs/76_experiments.photographs.ipynb #6ee5a476
 import zlib
 from functools import partial
 from pathlib import Path
@@ -21,9 +21,9 @@ from ..data.document import NO_CHARACTER, read_document
 from ..data.images import to_ink
 from ..data.photographs import WAYS, no_character, photograph
 from ..data.views import flat_preprocessed, split_preprocessed
-from ..evaluation.calibration import calibration_error
+from ..evaluation.calibration import apply_temperature, calibration_error, fit_temperature
 from ..evaluation.inference import predict_probs
-from .crossval import fold_networks, predicted_classes
+from .crossval import fold_networks, load_answers
 from .q1_study import finished_records, newest, provenance
 
 # %% ../../nbs/76_experiments.photographs.ipynb #c9ff5df7
@@ -47,7 +47,7 @@ def _pictures(ink, n):
         rows.append(np.concatenate([facts, flat_preprocessed(after), flat_preprocessed(before)]))
     return np.stack(rows)
 
-# %% ../../nbs/76_experiments.photographs.ipynb #1b351320
+# %% ../../nbs/76_experiments.photographs.ipynb #7ec3e619
 def _load_pictures(source, n):
     "Facts uint8 [N, n, 3], and pictures by time ('after', 'before') and preprocessing, uint8 [N, n, H, W]"
     flat = load_drawings(source, partial(_pictures, n=n)).images
@@ -68,7 +68,7 @@ def _predict(networks, pictures, s, out):
             res[preprocessing][held] = p.reshape(len(held), x.shape[1], -1)
     return res
 
-# %% ../../nbs/76_experiments.photographs.ipynb #73e285fa
+# %% ../../nbs/76_experiments.photographs.ipynb #4143a172
 def _way_rows(facts, right, clean):
     "Accuracy by way and strength, and of the same drawings on clean pages"
     rows = []
@@ -77,30 +77,46 @@ def _way_rows(facts, right, clean):
         row = dict(way=way, n=int(chosen.sum()), clean=float(clean[chosen].mean()))
         row |= {name: float(r[chosen].mean()) for name, r in right.items()}
         for k, strength in enumerate(STRENGTHS):
-            row[f'strength_{strength}'] = float(right['both'][chosen & (facts[..., 1] == k)].mean())
+            row[f'strength_{strength}'] = float(right['all'][chosen & (facts[..., 1] == k)].mean())
         rows.append(row | dict(no_character=float(facts[chosen][:, 2].mean())))
-    return sorted(rows, key=lambda r: r['both'])
+    return sorted(rows, key=lambda r: r['all'])
 
-# %% ../../nbs/76_experiments.photographs.ipynb #e46da80c
-def _fill_photographs(crop, page, source, out, n, rec):
+# %% ../../nbs/76_experiments.photographs.ipynb #e0c2bcc7
+def _fill_photographs(of, source, out, n, rec):
     "The table `ways` and the metrics of `photograph_accuracy`"
-    s, networks = load_set('drawings', source), dict(bbox_crop=crop, full_page=page)
+    s = load_set('drawings', source)
     facts, pictures = _load_pictures(source, n)
-    p = {time: _predict(networks, pictures[time], s, out) for time in pictures}
-    predictions = dict(crop=p['after']['bbox_crop'], page=p['after']['full_page'])
-    predictions['both'] = (predictions['crop'] + predictions['page']) / 2
-    predictions['before'] = p['before']['bbox_crop']
+    predictions = {_NAMES[p]: q for p, q in _predict(of, pictures['after'], s, out).items()}
+    predictions['all'] = np.mean(list(predictions.values()), axis=0)
+    predictions['before'] = np.mean(list(_predict(of, pictures['before'], s, out).values()), axis=0)
     right = {name: q.argmax(2) == s.targets[:, None] for name, q in predictions.items()}
-    named = np.array([str(v) for v in s.vocab])[s.targets]
-    clean = np.repeat((predicted_classes(crop, 'last') == named)[:, None], n, 1)
-    rec.tables['ways'] = _way_rows(facts, right, clean)
+    clean = _clean_probs(of, s, out).argmax(1) == s.targets
+    rec.tables['ways'] = _way_rows(facts, right, np.repeat(clean[:, None], n, 1))
     for name, r in right.items():
         names = (f'{name}_accuracy', f'{name}_accuracy_low', f'{name}_accuracy_high')
         rec.metrics.update(zip(names, clustered_mean(r.mean(1), s.writers)))
-    flat = predictions['both'].reshape(-1, len(s.vocab))
-    rec.metrics['calibration_error'] = calibration_error(flat, np.repeat(s.targets, n))
-    rec.metrics['clean_accuracy'] = float(clean.mean())
+    rec.metrics |= dict(clean_accuracy=float(clean.mean())) | _calibration(predictions['all'], s.targets)
     rec.metrics |= _blank_metrics(300)
+
+
+_NAMES = dict(bbox_crop='crop', full_page='page')
+
+
+def _clean_probs(of, s, out):
+    "Mean probabilities [N, C] of the same networks for the clean drawings"
+    return np.mean([load_answers(rec, out, len(s)) for rec in of.values()], axis=0)
+
+
+def _calibration(p, targets):
+    "Calibration error [N, n, C] as predicted, and with a temperature fitted on the other half of the drawings"
+    half = np.arange(len(p)) % 2 == 0
+    scaled = np.zeros_like(p)
+    for fit, use in ((half, ~half), (~half, half)):
+        t = fit_temperature(p[fit].reshape(-1, p.shape[2]), np.repeat(targets[fit], p.shape[1]))
+        scaled[use] = apply_temperature(p[use].reshape(-1, p.shape[2]), t).reshape(p[use].shape)
+    flat, named = scaled.reshape(-1, p.shape[2]), np.repeat(targets, p.shape[1])
+    raw = calibration_error(p.reshape(flat.shape), named)
+    return dict(calibration_error_raw=raw, calibration_error=calibration_error(flat, named), temperature=float(t))
 
 # %% ../../nbs/76_experiments.photographs.ipynb #8143b5c8
 def _blank_metrics(n):
@@ -109,26 +125,25 @@ def _blank_metrics(n):
     notes = [read_document(no_character(rng)).note for _ in range(n)]
     return dict(blank_found=float(np.mean([note == NO_CHARACTER for note in notes])), blanks=n)
 
-# %% ../../nbs/76_experiments.photographs.ipynb #b7408ba3
+# %% ../../nbs/76_experiments.photographs.ipynb #1efd400c
 def photograph_accuracy(
-    crop: Record,  # a finished cross-validation on crops to the ink, with `keep`
-    page: Record,  # the same on the same folds, on pages
+    of: dict,  # preprocessing -> finished cross-validation with `keep`, all on the same folds
     source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
     n: int = 1,  # photographs of each drawing
-) -> Record:  # table `ways`; accuracies of either network, of both together, and without the front end
+) -> Record:  # table `ways`; accuracies of each network, of all together, and of all without the front end
     "Accuracy on photographs of held-out drawings"
-    config = provenance([crop, page]) | dict(pictures=n, seed=_SEED)
-    rec = Record('answers', 'photographs', config, crop.data, crop.seed, crop.kind, crop.profile)
-    return newest(cached_run(rec, out, partial(_fill_photographs, crop, page, source, out, n)), out)
+    first, config = next(iter(of.values())), provenance(of.values()) | dict(pictures=n, seed=_SEED)
+    rec = Record('answers', 'photographs', config, first.data, first.seed, first.kind, first.profile)
+    return newest(cached_run(rec, out, partial(_fill_photographs, of, source, out, n)), out)
 
 
 def study_photographs(
     source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder that holds the cross-validations
     profile: str = 'quick',  # as for `group_records`
-) -> list:  # one record, or none when one of the cross-validations is not done
+) -> list:  # one record, or none when no cross-validation is done
     "`photograph_accuracy` of the networks trained with photographs"
-    done = {r.name: r for r in finished_records('photographs', source, out, profile)}
-    names = 'photographs-photo-crop', 'photographs-photo-page'
-    return [photograph_accuracy(*(done[n] for n in names), source, out)] if all(n in done for n in names) else []
+    done = finished_records('photographs', source, out, profile)
+    of = {r.config['preprocessing']: r for r in done}
+    return [photograph_accuracy(of, source, out)] if of else []

@@ -26,15 +26,15 @@ from ..reading.writer import fit_writer_parameters, save_writer_parameters
 from ..training.checkpoint import load_pretrained_body, save_checkpoint
 
 # %% ../../nbs/72_experiments.release.ipynb #c2e27717
-RELEASES = {'q1': 'photo-crop', 'q1-page': 'photo-page'}  # folder -> row of the group `photographs`
+RELEASES = {'q1': ('photographs', 'photo-crop'), 'q1-page': ('headline', 'alone')}  # folder -> group, row
 
 # %% ../../nbs/72_experiments.release.ipynb #cbf5186b
-def _measured(row, source, out, profile):
+def _measured(group, row, source, out, profile):
     "The analysis of the cross-validation that estimates the accuracy of a released network"
-    of = group_records('photographs', source, profile, [row])[0]
+    of = group_records(group, source, profile, [row])[0]
     if not is_done(of, out):
         raise MissingArtifactError(
-            f'{out}: holds no cross-validation {of.name}; run `midas_task2 study photographs` first'
+            f'{out}: holds no cross-validation {of.name}; run `midas_task2 study {_COMMANDS[group]}` first'
         )
     run = provenance([load_record(Path(out) / 'records' / of.filename)])['of']
     analyses = load_records(out, question='answers', name=of.name, profile=profile, kind=source.kind)
@@ -42,9 +42,12 @@ def _measured(row, source, out, profile):
     if not found:
         raise MissingArtifactError(
             f'{out}: {of.name} was not concluded since it was trained; '
-            'run `midas_task2 study photographs` again, it trains nothing twice'
+            f'run `midas_task2 study {_COMMANDS[group]}` again, it trains nothing twice'
         )
     return found[-1]
+
+
+_COMMANDS = dict(photographs='photographs', headline='main')  # what runs a group
 
 # %% ../../nbs/72_experiments.release.ipynb #dd1dc17c
 _MEASURES = 'accuracy accuracy_low accuracy_high accuracy_case_folded accuracy_shape_folded calibration_error'.split()
@@ -111,10 +114,11 @@ def release(
     out: Path | str,  # the output folder that holds the cross-validations
     to: Path | str,  # where the checkpoints go, a folder each
     profile: str = 'quick',  # as for `group_records`
+    only=(),  # names of networks to train; default: all
 ) -> list:  # records; raises `MissingArtifactError` when a cross-validation is not done
     "Train the released networks on all drawings; write their checkpoints with the measured accuracy"
-    measured = {name: _measured(row, source, out, profile) for name, row in RELEASES.items()}
-    recs = [_train_release(name, m, source, out) for name, m in measured.items()]
+    measured = {name: _measured(*row, source, out, profile) for name, row in RELEASES.items()}
+    recs = [_train_release(name, m, source, out) for name, m in measured.items() if not only or name in only]
     for rec in recs:
         for f in ('model.safetensors', 'model.json'):  # in this order: the second vouches for the first
             with atomic_path(Path(to) / rec.name / f) as p:
