@@ -366,7 +366,7 @@ def release(
     only: str = '',  # names of networks of q1 to train, with commas; default: all
     json: bool = False,  # print JSON
 ):
-    "Train Q1's released networks (after `study main photographs`), or take Q2's of `study best`, Q3's of `study methods`"
+    "Train Q1's released networks (after `study main photographs`), or take Q2's (`study best`), Q3's (`study methods`)"
     if of not in ('q1', 'q2', 'q3'):
         raise InputError(f"release '{of}': choose q1, q2 or q3")
     of_mnist = dict(roles=('mnist_test',), place='mnist-study')
