@@ -217,15 +217,16 @@ _GROUP_NAMES = dict(main='headline', architectures='ladder', methods='answer')  
 _GROUPS_HELP = (
     'what to run: main, writers, distilled, robust, photographs, large, ablation, architectures, sweeps (Q1); '
     'pages (after photographs); '
-    'transfer, best, gap (Q2); noise_benchmark, audit, losses_mlp, losses_cnn, sizes, methods (Q3); default: all of Q1'
+    'transfer, best, gap (Q2); noise_benchmark, audit, losses_mlp, losses_cnn, sizes, methods (Q3); '
+    'ink (the document front end); default: all of Q1'
 )
 
 # %% ../nbs/80_cli.ipynb #d013816b
 def study(
     groups: Param(_GROUPS_HELP, str, nargs='*', opt=False) = None,  # what to run; default: all of Q1
     data: str = 'auto',  # as for `run`
-    out: str = '',  # output folder; default: `reports/q1-study`, and `reports/mnist-study` for Q2 and Q3
-    profile: str = 'quick',  # quick, or smoke: one epoch, to see that it runs
+    out: str = '',  # output folder; default: `reports/q1-study`, `mnist-study` for Q2 and Q3, `ink-study` for ink
+    profile: str = 'quick',  # quick, or smoke: one epoch or three steps, to see that it runs
     only: str = '',  # only these rows of the groups, separated by commas
     workers: int = 0,  # processes; 0: as many as cores and memory allow
     overwrite: bool = False,  # run again what was done already
@@ -236,6 +237,8 @@ def study(
         raise InputError(f'--workers {workers}: give 0 or more')
     if only and len(groups or ()) != 1:
         raise InputError(f'--only {only}: name the one group that has these rows')
+    if 'ink' in (groups or ()):
+        return _study_ink(groups, out, profile, only, workers, overwrite, json)
     if groups == ['pages']:
         return _study_pages(data, out, profile, json)
     groups, of_mnist = _study_groups(groups)
@@ -324,6 +327,32 @@ def _study_mnist(groups, data, out, profile, rows, workers, overwrite, json):
     _show(_summary(recs), json, '\n\n'.join(tables))
     return recs
 
+# %% ../nbs/80_cli.ipynb #35177164
+def _study_ink(groups, out, profile, only, workers, overwrite, json):
+    "Train the network of the document front end; its pairs are simulated, so there is no data to resolve"
+    from midas_task2.core.runtime import max_workers
+    from midas_task2.experiments.ink_network import INK_PROFILES, train_ink_network
+
+    if len(groups) > 1 or only:
+        raise InputError(f'study {" ".join(groups)}: run ink by itself, and without --only')
+    out = _ink_place(out, profile)
+    workers = workers or max(1, max_workers() - 1)
+    settings = dict(INK_PROFILES[profile], seed=0, profile=profile, workers=workers, overwrite=overwrite)
+    rec = train_ink_network(out=out, **settings)
+    m = rec.metrics
+    found = f'intersection over union {m["iou"]:.3f} on {rec.config["valid"]} unseen pairs'
+    _show(_summary([rec]), json, f'{rec.name:36} {found}, trained in {m["train_seconds"]:.0f} s')
+    return [rec]
+
+
+def _ink_place(out, profile):
+    "Output folder of the network that finds ink; that of the committed record takes no other profile"
+    if profile not in ('smoke', 'quick'):
+        raise InputError(f"profile '{profile}' is not for a study; choose smoke or quick")
+    if not out and profile != 'quick':
+        raise InputError('a study of another profile than quick needs --out FOLDER')
+    return out or data_home() / 'reports' / 'ink-study'
+
 # %% ../nbs/80_cli.ipynb #14f1b190
 def _study_lines(r):
     "A group's rows, or one line for the analysis of a cross-validation"
@@ -358,17 +387,19 @@ def _pen_line(p):
 
 # %% ../nbs/80_cli.ipynb #fd95e114
 def release(
-    of: Param('whose networks: q1, q2 or q3; default: q1', str, nargs='?', opt=False) = 'q1',  # q1, q2 or q3
+    of: Param('whose networks: q1, q2, q3 or ink; default: q1', str, nargs='?', opt=False) = 'q1',  # q1, q2, q3 or ink
     data: str = 'auto',  # as for `run`
-    out: str = '',  # the output folder of `study`; default: `reports/q1-study` or `reports/mnist-study`
-    to: str = '',  # where the networks go; default: `models` at home, for real data
+    out: str = '',  # the output folder of `study`; default: as there
+    to: str = '',  # where the networks go; default: `models` at home, for real data and for ink
     profile: str = 'quick',  # as for `study`
     only: str = '',  # names of networks of q1 to train, with commas; default: all
     json: bool = False,  # print JSON
 ):
-    "Train Q1's released networks (after `study main photographs`), or take Q2's (`study best`), Q3's (`study methods`)"
-    if of not in ('q1', 'q2', 'q3'):
-        raise InputError(f"release '{of}': choose q1, q2 or q3")
+    "Train Q1's released networks (after `study main robust`), or take those of `study best`, `methods` or `ink`"
+    if of not in ('q1', 'q2', 'q3', 'ink'):
+        raise InputError(f"release '{of}': choose q1, q2, q3 or ink")
+    if of == 'ink':
+        return _release_ink(out, to, profile, json)
     of_mnist = dict(roles=('mnist_test',), place='mnist-study')
     out, source = _study_place(out, data, profile, **({} if of == 'q1' else of_mnist))
     if not to and (source.kind, profile) != ('real', 'quick'):
@@ -378,6 +409,19 @@ def release(
     lines = [f'{to / name}: trained in {r.metrics["train_seconds"]:.0f} s' for name, r in found.items()]
     _show(_summary(found.values()), json, '\n'.join(lines))
     return list(found.values())
+
+
+def _release_ink(out, to, profile, json):
+    "Write the network of the document front end"
+    from midas_task2.experiments.ink_network import release_ink
+
+    out = _ink_place(out, profile)
+    if not to and profile != 'quick':
+        raise InputError('a network of another profile than quick needs --to FOLDER')
+    to = Path(to or data_home() / 'models')
+    rec = release_ink(out, to, profile)
+    _show(_summary([rec]), json, f'{to / "ink"}: trained in {rec.metrics["train_seconds"]:.0f} s')
+    return [rec]
 
 
 def _released(of, source, out, to, profile, only):

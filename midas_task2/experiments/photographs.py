@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STRENGTHS', 'photograph_accuracy', 'study_photographs']
 
-# %% ../../nbs/76_experiments.photographs.ipynb #6ee5a476
+# %% ../../nbs/76_experiments.photographs.ipynb #a47871d8
 import zlib
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ def _pictures(ink, n):
         rows.append(np.concatenate([facts, flat_preprocessed(after), flat_preprocessed(before)]))
     return np.stack(rows)
 
-# %% ../../nbs/76_experiments.photographs.ipynb #7ec3e619
+# %% ../../nbs/76_experiments.photographs.ipynb #eef142d9
 def _load_pictures(source, n):
     "Facts uint8 [N, n, 3], and pictures by time ('after', 'before') and preprocessing, uint8 [N, n, H, W]"
     flat = load_drawings(source, partial(_pictures, n=n)).images
@@ -125,7 +125,7 @@ def _blank_metrics(n):
     notes = [read_document(no_character(rng)).note for _ in range(n)]
     return dict(blank_found=float(np.mean([note == NO_CHARACTER for note in notes])), blanks=n)
 
-# %% ../../nbs/76_experiments.photographs.ipynb #1efd400c
+# %% ../../nbs/76_experiments.photographs.ipynb #7d8af82f
 def photograph_accuracy(
     of: dict,  # preprocessing -> finished cross-validation with `keep`, all on the same folds
     source: DataSource,  # from `resolve_data`
@@ -142,8 +142,14 @@ def study_photographs(
     source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder that holds the cross-validations
     profile: str = 'quick',  # as for `group_records`
-) -> list:  # one record, or none when no cross-validation is done
-    "`photograph_accuracy` of the networks trained with photographs"
-    done = finished_records('photographs', source, out, profile)
-    of = {r.config['preprocessing']: r for r in done}
-    return [photograph_accuracy(of, source, out)] if of else []
+) -> list:  # records: of the released networks' cross-validations, and of those trained with photographs
+    "`photograph_accuracy` of what is done, with the networks of the first seed"
+    done = {g: finished_records(g, source, out, profile) for g in ('robust', 'headline', 'photographs')}
+    released = [r for r in done['robust'] + done['headline'] if r.name in ('robust-crop', 'headline-alone')]
+    found = []
+    for networks in (released, done['photographs']):
+        of: dict = {}
+        for r in networks:
+            of.setdefault(r.config['preprocessing'], r)
+        found += [photograph_accuracy(of, source, out)] if 'bbox_crop' in of else []
+    return found

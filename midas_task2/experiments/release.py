@@ -26,7 +26,7 @@ from ..reading.writer import fit_writer_parameters, save_writer_parameters
 from ..training.checkpoint import load_pretrained_body, save_checkpoint
 
 # %% ../../nbs/72_experiments.release.ipynb #c2e27717
-RELEASES = {'q1': ('photographs', 'photo-crop'), 'q1-page': ('headline', 'alone')}  # folder -> group, row
+RELEASES = {'q1': ('robust', 'crop'), 'q1-page': ('headline', 'alone')}  # folder -> group, row
 
 # %% ../../nbs/72_experiments.release.ipynb #cbf5186b
 def _measured(group, row, source, out, profile):
@@ -47,7 +47,7 @@ def _measured(group, row, source, out, profile):
     return found[-1]
 
 
-_COMMANDS = dict(photographs='photographs', headline='main')  # what runs a group
+_COMMANDS = dict(robust='robust', photographs='photographs', headline='main')  # what runs a group
 
 # %% ../../nbs/72_experiments.release.ipynb #dd1dc17c
 _MEASURES = 'accuracy accuracy_low accuracy_high accuracy_case_folded accuracy_shape_folded calibration_error'.split()
