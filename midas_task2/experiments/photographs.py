@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STRENGTHS', 'photograph_accuracy', 'study_photographs']
 
-# %% ../../nbs/76_experiments.photographs.ipynb #a47871d8
+# %% ../../nbs/76_experiments.photographs.ipynb #ba084b39
 import zlib
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ def _pictures(ink, n):
         rows.append(np.concatenate([facts, flat_preprocessed(after), flat_preprocessed(before)]))
     return np.stack(rows)
 
-# %% ../../nbs/76_experiments.photographs.ipynb #eef142d9
+# %% ../../nbs/76_experiments.photographs.ipynb #ba774cfa
 def _load_pictures(source, n):
     "Facts uint8 [N, n, 3], and pictures by time ('after', 'before') and preprocessing, uint8 [N, n, H, W]"
     flat = load_drawings(source, partial(_pictures, n=n)).images
