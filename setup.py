@@ -28,7 +28,7 @@ setup(
     package_data={
         cfg['lib_name']: ['py.typed'],
         f'{cfg["lib_name"]}.reporting': ['templates/*'],
-        f'{cfg["lib_name"]}.released': ['*/model.*', '*/sizes.json', 'README.md'],  # the released networks, and sizes of characters
+        f'{cfg["lib_name"]}.released': ['*/model.*', '*/sizes.json', 'README.md'],  # the released networks
     },
     classifiers=[
         'Development Status :: 3 - Alpha',

@@ -502,6 +502,11 @@ def predict(
         return _predict_pages(paths, model, k, tta, alphabet, overlay, json)
     if alphabet or overlay:
         raise InputError('--alphabet and --overlay are for pages; add --page')
+    _predict_characters(paths, model, k, tta, json)
+
+
+def _predict_characters(paths, model, k, tta, json):
+    "Show the most likely classes of pictures"
     from midas_task2.evaluation.inference import predict_files
 
     (net, model_config), *others = _checkpoints(model)
