@@ -17,7 +17,7 @@ from PIL import Image
 from scipy import optimize
 from scipy.special import log_softmax, logsumexp
 
-from ..core.io import InputError
+from ..core.io import InputError, log_progress
 from ..core.records import Record, cached_run, checkpoint_dir
 from ..core.stats import clustered_mean
 from ..data.datasets import DataSource, load_drawings, load_set
@@ -261,6 +261,8 @@ def _fill_pages(records, source, out, rec):
     models, rows = {}, []
     for k in range(rec.config['pages']):
         rows.append(_read_made_page(material, models, k, rec.seed))
+        if k % 20 == 19:
+            log_progress(f'{rec.name}: page {k + 1}/{rec.config["pages"]}')
     rec.tables['pages'], rec.metrics = rows, summarize_pages(rows)
     rec.metrics['place_kept'] = place_kept(material.s)[0]
     rec.tables['by_chars'] = [dict(n_chars=n, **_rates(few)) for n in N_CHARS if (few := _where(rows, n_chars=n))]
