@@ -159,7 +159,7 @@ class InkNet(nn.Module):
             x = block(torch.cat([F.interpolate(x, scale_factor=2), skip], 1))
         return F.pixel_shuffle(self.head(x), 2)
 
-# %% ../../nbs/09_data.document.ipynb #b28adbb9
+# %% ../../nbs/09_data.document.ipynb #0a76e828
 @lru_cache(maxsize=2)
 def load_ink_net(
     path: Path | str | None = None,  # a .safetensors file; default: the released one
@@ -228,7 +228,7 @@ def _has_bf16():
     "Whether the processor computes in bfloat16, which is then twice as fast"
     return bool(torch.cpu._is_avx512_bf16_supported())
 
-# %% ../../nbs/09_data.document.ipynb #32abb7c6
+# %% ../../nbs/09_data.document.ipynb #c4d234fc
 _WORK, _FRAME = 1600, 800  # longest side of the picture that is looked at, and of the ink that is found, in pixels
 _COARSE, _CLOSE, _WHOLE = 160, 256, 320  # longer side of the views: to find ink, to segment it, and to search once more
 _PIECE = 0.03  # share of the largest piece's mass below which a piece of ink is a speck
@@ -262,7 +262,10 @@ def _around(box, shape, view):
 def _at_most(picture, side):
     "The picture with its longer side at most `side`"
     scale = side / max(picture.shape[:2])
-    return picture if scale >= 1 else cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if scale >= 1:
+        return picture
+    h, w = (max(1, round(n * scale)) for n in picture.shape[:2])
+    return cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA)
 
 
 def find_ink(
@@ -391,7 +394,7 @@ def find_sheet(
             best, corners = found
     return None if corners is None else (corners / scale).astype(np.float32)
 
-# %% ../../nbs/09_data.document.ipynb #52697f21
+# %% ../../nbs/09_data.document.ipynb #712b35b0
 def _quadrilateral(mask, grey):
     "How well the largest region fits a sheet's shape, and its corners [4, 2]; None when it does not"
     region = max(
@@ -447,7 +450,7 @@ def sheet_map(
     flat = np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], np.float32)
     return cv2.getPerspectiveTransform(corners, flat), (h, w)
 
-# %% ../../nbs/09_data.document.ipynb #cd010a52
+# %% ../../nbs/09_data.document.ipynb #8c6801bb
 @dataclass
 class Document:
     "What was found in a picture"
@@ -465,7 +468,7 @@ class Document:
     @property
     def note(self) -> str:
         "What the reader of a prediction should know: no character, or several; mostly nothing"
-        if not self.clean and (not self.boxes or self.certainty < _CERTAIN[0]):
+        if not self.boxes or not self.clean and self.certainty < _CERTAIN[0]:
             return NO_CHARACTER
         if not self.clean and self.certainty < _CERTAIN[1]:
             return DOUBTFUL
@@ -479,7 +482,7 @@ DOUBTFUL = 'doubtful'  # what is taken for ink may be something else: a network'
 _CERTAIN = 0.7, 0.9  # certainties below which ink is no character, and may be none
 _SAME_SIZE = 0.4  # size over the character's from which a group may be another character
 
-# %% ../../nbs/09_data.document.ipynb #a2e1d7a7
+# %% ../../nbs/09_data.document.ipynb #83500b4b
 _REACH = 0.2, 0.5  # pieces nearer than these shares of the largest one's size, across and down, belong together
 _MOST_GROUPS = 64  # more are not told apart
 
@@ -512,7 +515,7 @@ def _touches(box, shape):
     x, y, w, h = box
     return x <= 1 or y <= 1 or x + w >= shape[1] - 1 or y + h >= shape[0] - 1
 
-# %% ../../nbs/09_data.document.ipynb #7e1269b5
+# %% ../../nbs/09_data.document.ipynb #2906a67b
 def read_document(
     picture: np.ndarray,  # uint8 [H, W], [H, W, 3] or [H, W, 4]
     steps: bool = False,  # keep an image of each stage
@@ -577,10 +580,10 @@ def _clean_boxes(grey):
     "Boxes of groups of ink on a clean page, found on a small copy"
     ink = 255 - grey if np.median(grey) >= 128 else grey
     scale = max(1, max(ink.shape) // 200)
-    found = _groups(ink[::scale, ::scale].astype(np.float32) / 255)[1]
+    found = _groups(ink[::scale, ::scale].astype(np.float32) / max(float(ink.max()), 64))[1]
     return [tuple(scale * v for v in box) for _, box, _ in found]
 
-# %% ../../nbs/09_data.document.ipynb #56d046ea
+# %% ../../nbs/09_data.document.ipynb #efbe4d81
 _PAGE_SIDE = 1024  # longer side of a page as the network sees it, in pixels
 
 
