@@ -159,7 +159,7 @@ class InkNet(nn.Module):
             x = block(torch.cat([F.interpolate(x, scale_factor=2), skip], 1))
         return F.pixel_shuffle(self.head(x), 2)
 
-# %% ../../nbs/09_data.document.ipynb #0a76e828
+# %% ../../nbs/09_data.document.ipynb #67942494
 @lru_cache(maxsize=2)
 def load_ink_net(
     path: Path | str | None = None,  # a .safetensors file; default: the released one
@@ -228,7 +228,7 @@ def _has_bf16():
     "Whether the processor computes in bfloat16, which is then twice as fast"
     return bool(torch.cpu._is_avx512_bf16_supported())
 
-# %% ../../nbs/09_data.document.ipynb #c4d234fc
+# %% ../../nbs/09_data.document.ipynb #5cd79a04
 _WORK, _FRAME = 1600, 800  # longest side of the picture that is looked at, and of the ink that is found, in pixels
 _COARSE, _CLOSE, _WHOLE = 160, 256, 320  # longer side of the views: to find ink, to segment it, and to search once more
 _PIECE = 0.03  # share of the largest piece's mass below which a piece of ink is a speck
@@ -394,7 +394,7 @@ def find_sheet(
             best, corners = found
     return None if corners is None else (corners / scale).astype(np.float32)
 
-# %% ../../nbs/09_data.document.ipynb #712b35b0
+# %% ../../nbs/09_data.document.ipynb #fb840e57
 def _quadrilateral(mask, grey):
     "How well the largest region fits a sheet's shape, and its corners [4, 2]; None when it does not"
     region = max(
@@ -450,7 +450,7 @@ def sheet_map(
     flat = np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], np.float32)
     return cv2.getPerspectiveTransform(corners, flat), (h, w)
 
-# %% ../../nbs/09_data.document.ipynb #8c6801bb
+# %% ../../nbs/09_data.document.ipynb #e260524b
 @dataclass
 class Document:
     "What was found in a picture"
@@ -472,6 +472,8 @@ class Document:
             return NO_CHARACTER
         if not self.clean and self.certainty < _CERTAIN[1]:
             return DOUBTFUL
+        if max(self.ink.shape) < _CLEAN.smallest:
+            return ''
         size = [max(w, h) for _, _, w, h in self.boxes]
         n = sum(s >= _SAME_SIZE * size[0] and not _touches(b, self.ink.shape) for s, b in zip(size, self.boxes))
         return f'{n} characters found, the largest was classified; --page classifies all' if n > 1 else ''
@@ -482,7 +484,7 @@ DOUBTFUL = 'doubtful'  # what is taken for ink may be something else: a network'
 _CERTAIN = 0.7, 0.9  # certainties below which ink is no character, and may be none
 _SAME_SIZE = 0.4  # size over the character's from which a group may be another character
 
-# %% ../../nbs/09_data.document.ipynb #83500b4b
+# %% ../../nbs/09_data.document.ipynb #401875ca
 _REACH = 0.2, 0.5  # pieces nearer than these shares of the largest one's size, across and down, belong together
 _MOST_GROUPS = 64  # more are not told apart
 
@@ -583,7 +585,7 @@ def _clean_boxes(grey):
     found = _groups(ink[::scale, ::scale].astype(np.float32) / max(float(ink.max()), 64))[1]
     return [tuple(scale * v for v in box) for _, box, _ in found]
 
-# %% ../../nbs/09_data.document.ipynb #efbe4d81
+# %% ../../nbs/09_data.document.ipynb #9f1584b0
 _PAGE_SIDE = 1024  # longer side of a page as the network sees it, in pixels
 
 
