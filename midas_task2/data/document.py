@@ -7,7 +7,7 @@ __all__ = ['NO_CHARACTER', 'DOUBTFUL', 'flatten_alpha', 'CleanPage', 'pen_width'
            'load_ink_net', 'ink_net_digest', 'ink_probability', 'find_ink', 'in_picture', 'middle_lines', 'usual_pen',
            'SheetLimits', 'find_sheet', 'sheet_map', 'Document', 'read_document', 'page_ink']
 
-# %% ../../nbs/09_data.document.ipynb #4abd5ed1
+# %% ../../nbs/09_data.document.ipynb #aae63334
 import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from ..core.io import MissingArtifactError, pretrained_path
+
+cv2.setNumThreads(1)  # pictures are read in threads of our own, and OpenCV's pool hangs in a process that was forked
 
 # %% ../../nbs/09_data.document.ipynb #e4b19189
 def flatten_alpha(
@@ -159,7 +161,7 @@ class InkNet(nn.Module):
             x = block(torch.cat([F.interpolate(x, scale_factor=2), skip], 1))
         return F.pixel_shuffle(self.head(x), 2)
 
-# %% ../../nbs/09_data.document.ipynb #67942494
+# %% ../../nbs/09_data.document.ipynb #f882b5ec
 @lru_cache(maxsize=2)
 def load_ink_net(
     path: Path | str | None = None,  # a .safetensors file; default: the released one
@@ -228,7 +230,7 @@ def _has_bf16():
     "Whether the processor computes in bfloat16, which is then twice as fast"
     return bool(torch.cpu._is_avx512_bf16_supported())
 
-# %% ../../nbs/09_data.document.ipynb #5cd79a04
+# %% ../../nbs/09_data.document.ipynb #1b830f36
 _WORK, _FRAME = 1600, 800  # longest side of the picture that is looked at, and of the ink that is found, in pixels
 _COARSE, _CLOSE, _WHOLE = 160, 256, 320  # longer side of the views: to find ink, to segment it, and to search once more
 _PIECE = 0.03  # share of the largest piece's mass below which a piece of ink is a speck
@@ -394,7 +396,7 @@ def find_sheet(
             best, corners = found
     return None if corners is None else (corners / scale).astype(np.float32)
 
-# %% ../../nbs/09_data.document.ipynb #fb840e57
+# %% ../../nbs/09_data.document.ipynb #28424eae
 def _quadrilateral(mask, grey):
     "How well the largest region fits a sheet's shape, and its corners [4, 2]; None when it does not"
     region = max(
@@ -450,7 +452,7 @@ def sheet_map(
     flat = np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], np.float32)
     return cv2.getPerspectiveTransform(corners, flat), (h, w)
 
-# %% ../../nbs/09_data.document.ipynb #e260524b
+# %% ../../nbs/09_data.document.ipynb #60458827
 @dataclass
 class Document:
     "What was found in a picture"
@@ -484,7 +486,7 @@ DOUBTFUL = 'doubtful'  # what is taken for ink may be something else: a network'
 _CERTAIN = 0.7, 0.9  # certainties below which ink is no character, and may be none
 _SAME_SIZE = 0.4  # size over the character's from which a group may be another character
 
-# %% ../../nbs/09_data.document.ipynb #401875ca
+# %% ../../nbs/09_data.document.ipynb #141f10de
 _REACH = 0.2, 0.5  # pieces nearer than these shares of the largest one's size, across and down, belong together
 _MOST_GROUPS = 64  # more are not told apart
 
@@ -585,7 +587,7 @@ def _clean_boxes(grey):
     found = _groups(ink[::scale, ::scale].astype(np.float32) / max(float(ink.max()), 64))[1]
     return [tuple(scale * v for v in box) for _, box, _ in found]
 
-# %% ../../nbs/09_data.document.ipynb #9f1584b0
+# %% ../../nbs/09_data.document.ipynb #d12e8077
 _PAGE_SIDE = 1024  # longer side of a page as the network sees it, in pixels
 
 
