@@ -29,6 +29,7 @@ from midas_task2.reading.writer import (
     evidence_from_others,
     fit_grouped_model,
     fit_writer_parameters,
+    known_among,
     log_probs,
     page_features,
     writer_terms,
@@ -105,9 +106,17 @@ def _out_of_fold_terms(x, groups, s, n, seed, k):
     res = np.zeros((2, len(s), len(s.vocab)))
     for train, held in writer_folds(s.writers, k):
         model, some = fit_grouped_model(x[train], s.targets[train], s.writers[train], groups), s.subset(held)
-        for i, others in zip(held, other_drawings(some, some, n, seed)):
-            posterior = model.posterior(x[held[others]], s.targets[held[others]])
-            res[:, i : i + 1] = writer_terms(model, x[i : i + 1], posterior)
+        res[:, held] = _terms_from_others(model, x[held], some, n, seed)
+    return res
+
+
+def _terms_from_others(model, x, s, n, seed):
+    "`writer_terms` [2, N, C] of each drawing, given the features [N, D] of its writer's others"
+    others, res = list(other_drawings(s, s, n, seed)), np.zeros((2, len(s), len(s.vocab)))
+    for w in np.unique(s.writers):
+        mine = np.flatnonzero(s.writers == w)
+        which = known_among(mine, [others[i] for i in mine])
+        res[:, mine] = writer_terms(model, x[mine], model.posterior(x[mine], s.targets[mine], which))
     return res
 
 
@@ -126,9 +135,7 @@ def _output_offset(p, s, n, seed, k, n_components=20):
         lda = LinearDiscriminantAnalysis(n_components=n_components, solver='eigen', shrinkage=0.1)
         x = lda.fit(logs[train], s.targets[train]).transform(logs)
         model, some = fit_grouped_model(x[train], s.targets[train], s.writers[train], one), s.subset(held)
-        for i, others in zip(held, other_drawings(some, some, n, seed)):
-            posterior = model.posterior(x[held[others]], s.targets[held[others]])
-            res[i] = writer_terms(model, x[i : i + 1], posterior)[1]
+        res[held] = _terms_from_others(model, x[held], some, n, seed)[1]
     return res
 
 # %% ../../nbs/74_experiments.writer_samples.ipynb #d9b91005

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['FRAMED', 'WRITER_FILE', 'class_groups', 'page_features', 'GroupedWriterModel', 'fit_grouped_model', 'writer_terms',
            'log_probs', 'fit_term_weights', 'cross_fit_weighted', 'framing_plausibility', 'WriterEvidence',
-           'EvidenceModel', 'evidence_from_others', 'evidence_out_of_fold', 'WriterParameters', 'fit_writer_parameters',
-           'save_writer_parameters', 'load_writer_parameters', 'WriterContext', 'adjust_by_others', 'adjust_unlabelled',
-           'writers_of_files', 'evaluate_writers', 'predict_unlabelled']
+           'EvidenceModel', 'evidence_from_others', 'known_among', 'evidence_out_of_fold', 'WriterParameters',
+           'fit_writer_parameters', 'save_writer_parameters', 'load_writer_parameters', 'WriterContext',
+           'adjust_by_others', 'adjust_unlabelled', 'writers_of_files', 'evaluate_writers', 'predict_unlabelled']
 
 # %% ../../nbs/47_reading.writer.ipynb #25b2aea4
 import json
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -77,54 +77,52 @@ class GroupedWriterModel:
         self,
         features: np.ndarray,  # float [n, D] of one writer's known drawings; n may be 0
         targets: np.ndarray,  # int [n], their classes
-    ) -> tuple:  # float [G, D] and [G, D, D]
-        "Mean and covariance of that writer's offset in each group"
-        residual, of, inner = features - self.means[targets], self.groups[targets], np.linalg.inv(self.within)
-        mine = (of == np.arange(len(self.between))[:, None]) & np.isfinite(residual).all(1)  # [G, n]
-        total = np.stack([residual[m].sum(0) for m in mine]) @ inner
-        covariance = self._covariance(tuple(mine.sum(1)))
-        mean = covariance.reshape(total.size, -1) @ total.ravel()
-        return mean.reshape(total.shape), _blocks(covariance)
+        known: np.ndarray | None = None,  # bool [N, n], which of them count; default: all, with N = 1
+    ) -> tuple:  # float [N, G, D] and [N, G, D, D]
+        "Mean and covariance of that writer's offset in each group, for each choice of the known drawings"
+        residual = features - self.means[targets]
+        sound = np.isfinite(residual).all(1)
+        known = sound[None] if known is None else known & sound
+        in_group = (self.groups[targets] == np.arange(len(self.between))[:, None]).astype(float)  # [G, n]
+        counts = known @ in_group.T
+        total = (known[:, None] * in_group) @ np.where(sound[:, None], residual, 0)
+        each, which = np.unique(counts, axis=0, return_inverse=True)
+        covariance = self._covariance(each)[which.reshape(-1)]
+        mean = np.einsum('nabcd,ncd->nab', covariance, total @ np.linalg.inv(self.within))
+        return mean, np.einsum('ngagb->ngab', covariance)
 
-    @cached_property
-    def _covariances(self):
-        return {}
-
-    def _covariance(self, n):
-        "Covariance [G, D, G, D] of an offset, given so many drawings of each group; most are asked for many times"
-        if n not in self._covariances:
-            side = self.between.shape[0] * len(self.within)
-            precision = np.linalg.inv(self.between.reshape(side, side))
-            precision += np.kron(np.diag(n), np.linalg.inv(self.within))
-            self._covariances[n] = np.linalg.inv(precision).reshape(self.between.shape)
-        return self._covariances[n]
+    def _covariance(self, counts):
+        "Covariances [N, G, D, G, D] of an offset, given so many [N, G] drawings of each group"
+        side, eye = self.between.shape[0] * len(self.within), np.eye(len(self.between))
+        precision = np.einsum('ng,gh,ab->ngahb', counts, eye, np.linalg.inv(self.within)).reshape(-1, side, side)
+        precision += np.linalg.inv(self.between.reshape(side, side))
+        return np.linalg.inv(precision).reshape(-1, *self.between.shape)
 
     def distances(
         self,
         features: np.ndarray,  # float [N, D]
-        offset: np.ndarray,  # float [G, D], from `posterior`
-        spread: np.ndarray,  # float [G, D, D], from `posterior`
-    ) -> tuple:  # float [N, C] and [C]
+        offset: np.ndarray,  # float [N, G, D] or [1, G, D], from `posterior`
+        spread: np.ndarray,  # float [N, G, D, D] or [1, G, D, D], from `posterior`
+    ) -> tuple:  # float [N, C] twice
         "Squared Mahalanobis distance to each class of a writer, and the log determinant of its covariance"
         covariance = self.within + spread
-        inverse, logdet = np.linalg.inv(covariance)[self.groups], np.linalg.slogdet(covariance)[1]
-        d = features[:, None] - self.means - offset[self.groups]
-        return np.einsum('ncd,cde,nce->nc', d, inverse, d), logdet[self.groups]
+        inverse, logdet = np.linalg.inv(covariance), np.linalg.slogdet(covariance)[1]
+        distance = np.zeros((len(features), len(self.groups)))
+        for g in range(len(self.between)):
+            mine = np.flatnonzero(self.groups == g)
+            d = features[:, None] - self.means[mine] - offset[:, g, None]
+            distance[:, mine] = ((d @ inverse[:, g]) * d).sum(2)
+        return distance, np.broadcast_to(logdet[:, self.groups], distance.shape)
 
     def log_density(
         self,
         features: np.ndarray,  # float [N, D]
-        offset: np.ndarray,  # float [G, D], from `posterior`
-        spread: np.ndarray,  # float [G, D, D], from `posterior`
+        offset: np.ndarray,  # as for `distances`
+        spread: np.ndarray,  # as for `distances`
     ) -> np.ndarray:  # float [N, C]; zero where a drawing is empty or a class has no mean
         "Log normal density given each class, up to a constant"
         distance, logdet = self.distances(features, offset, spread)
         return np.nan_to_num(-0.5 * (distance + logdet))
-
-
-def _blocks(covariance):
-    "The diagonal blocks [G, D, D] of a covariance [G, D, G, D]"
-    return np.stack([covariance[g, :, g] for g in range(len(covariance))])
 
 # %% ../../nbs/47_reading.writer.ipynb #5ae0f60d
 def fit_grouped_model(
@@ -218,16 +216,20 @@ def framing_plausibility(
     model: GroupedWriterModel,  # of the features that depend on the framing
     features: np.ndarray,  # float [n, D] of one writer's drawings
     targets: np.ndarray,  # int [n]
-) -> float:  # a p-value; 1 for no drawings
+    known: np.ndarray | None = None,  # bool [N, n], which of them count; default: all, with N = 1
+) -> np.ndarray:  # float [N]; p-values, 1 for no drawings
     "The probability that a writer's mean offset is at least as unusual as this one"
     r = features - model.means[targets]
     sound = np.isfinite(r).all(1)
-    if not sound.any():
-        return 1.0
-    share = np.bincount(model.groups[targets[sound]], minlength=len(model.between)) / sound.sum()
-    covariance = np.einsum('g,gdhe,h->de', share, model.between, share) + model.within / sound.sum()
-    mean = r[sound].mean(0)
-    return float(chi2.sf(mean @ np.linalg.solve(covariance, mean), len(mean)))
+    known = sound[None] if known is None else known & sound
+    n = known.sum(1)
+    each = known / np.maximum(n, 1)[:, None]
+    share = each @ np.eye(len(model.between))[model.groups[targets]]
+    covariance = np.einsum('ng,gdhe,nh->nde', share, model.between, share)
+    covariance += model.within / np.maximum(n, 1)[:, None, None]
+    mean = each @ np.where(sound[:, None], r, 0)
+    distance = (np.linalg.solve(covariance, mean[..., None])[..., 0] * mean).sum(1)
+    return np.where(n > 0, chi2.sf(distance, r.shape[1]), 1.0)
 
 # %% ../../nbs/47_reading.writer.ipynb #a04eedfa
 _VIEWS = dict(all=slice(0, 5), framed=FRAMED, slant=slice(4, 5))  # name -> features
@@ -269,21 +271,22 @@ class EvidenceModel:
         self,
         model: GroupedWriterModel,  # of the features of `page_features`
     ):
-        self.views = {name: model.select(columns) for name, columns in _VIEWS.items()}
+        self.views = {name: (model.select(columns), columns) for name, columns in _VIEWS.items()}
 
     def evidence(
         self,
         features: np.ndarray,  # float [N, D] of the drawings to classify
         known: np.ndarray,  # float [n, D] of the writer's known drawings; n may be 0
         targets: np.ndarray,  # int [n], their classes
+        which: np.ndarray | None = None,  # bool [N, n], which of them count for each drawing; default: all
     ) -> WriterEvidence:
         "What the known drawings say about the others"
-        posteriors = {name: m.posterior(known[:, _VIEWS[name]], targets) for name, m in self.views.items()}
-        both = [writer_terms(self.views[n], features[:, _VIEWS[n]], posteriors[n]) for n in ('all', 'slant')]
-        framed = self.views['framed']
-        plausible = framing_plausibility(framed, known[:, FRAMED], targets) >= _IMPLAUSIBLE
-        distance = framed.distances(features[:, FRAMED], *posteriors['framed'])[0]
-        return WriterEvidence(*both, distance, np.full(len(features), plausible))
+        posteriors = {name: m.posterior(known[:, c], targets, which) for name, (m, c) in self.views.items()}
+        model, columns = self.views['framed']
+        terms = {name: writer_terms(m, features[:, c], posteriors[name]) for name, (m, c) in self.views.items()}
+        distance = model.distances(features[:, columns], *posteriors['framed'])[0]
+        framed = framing_plausibility(model, known[:, columns], targets, which) >= _IMPLAUSIBLE
+        return WriterEvidence(terms['all'], terms['slant'], distance, np.broadcast_to(framed, len(features)))
 
 # %% ../../nbs/47_reading.writer.ipynb #a6eebb1c
 def evidence_from_others(
@@ -293,12 +296,36 @@ def evidence_from_others(
     seed: int = 0,  # of the choice
 ) -> WriterEvidence:
     "What the other drawings of its writer say about each drawing"
-    views, x = EvidenceModel(model), page_features(s.images)
-    others = enumerate(other_drawings(s, s, n, seed))
-    parts = [views.evidence(x[i : i + 1], x[known], s.targets[known]) for i, known in others]
-    joined = {f: np.concatenate([getattr(p, f) for p in parts], 1) for f in ('terms', 'slant')}
-    joined |= {f: np.concatenate([getattr(p, f) for p in parts]) for f in ('distance', 'framed')}
-    return WriterEvidence(**joined)
+    views, x, res = EvidenceModel(model), page_features(s.images), _no_evidence(len(s), len(s.vocab))
+    others = list(other_drawings(s, s, n, seed))
+    for w in np.unique(s.writers):
+        mine = np.flatnonzero(s.writers == w)
+        which = known_among(mine, [others[i] for i in mine])
+        _put(res, mine, views.evidence(x[mine], x[mine], s.targets[mine], which))
+    return res
+
+
+def known_among(
+    mine: np.ndarray,  # int [n], indices of a writer's drawings, ascending
+    others: list,  # per drawing, indices among them
+) -> np.ndarray:  # bool [n, n]
+    "Which of a writer's drawings are known for each"
+    which = np.zeros((len(mine), len(mine)), bool)
+    for row, known in zip(which, others):
+        row[np.searchsorted(mine, known)] = True
+    return which
+
+
+def _no_evidence(n, n_classes):
+    "Evidence about n drawings, to be filled in"
+    shape = n, n_classes
+    return WriterEvidence(np.zeros((2, *shape)), np.zeros((2, *shape)), np.zeros(shape), np.ones(n, bool))
+
+
+def _put(evidence, index, part):
+    "Fill in the evidence about the drawings `index`"
+    evidence.terms[:, index], evidence.slant[:, index] = part.terms, part.slant
+    evidence.distance[index], evidence.framed[index] = part.distance, part.framed
 
 
 def evidence_out_of_fold(
@@ -308,14 +335,10 @@ def evidence_out_of_fold(
     k: int = 5,  # folds of writers, where there are so many
 ) -> WriterEvidence:
     "`evidence_from_others`, each writer's by a model fitted on other writers"
-    x, C = page_features(s.images), len(s.vocab)
-    shape = len(s), C
-    res = WriterEvidence(np.zeros((2, *shape)), np.zeros((2, *shape)), np.zeros(shape), np.ones(len(s), bool))
+    x, res = page_features(s.images), _no_evidence(len(s), len(s.vocab))
     for train, held in writer_folds(s.writers, min(k, len(np.unique(s.writers)))):
         model = fit_grouped_model(x[train], s.targets[train], s.writers[train], class_groups(s.vocab))
-        part = evidence_from_others(model, s.subset(held), n, seed)
-        res.terms[:, held], res.slant[:, held] = part.terms, part.slant
-        res.distance[held], res.framed[held] = part.distance, part.framed
+        _put(res, held, evidence_from_others(model, s.subset(held), n, seed))
     return res
 
 # %% ../../nbs/47_reading.writer.ipynb #40d31274
