@@ -812,11 +812,10 @@ def bench(
     "One epoch of MNIST, in seconds: our recipe, a hand-written baseline and fastai's default, in turns"
     _check_bench(rounds, baseline_images, seeds)
     from midas_task2.experiments import speed
-    from midas_task2.experiments.speed import ablate, benchmark
 
     out, source = _study_place(out, data, 'quick', ('mnist_train', 'mnist_test'), 'mnist-study')
-    rec = benchmark(source, out, rounds, baseline_images, overwrite=overwrite)
-    parts = ablate(source, out, seeds, overwrite=overwrite)
+    rec = speed.benchmark(source, out, rounds, baseline_images, overwrite=overwrite)
+    parts = speed.ablate(source, out, seeds, overwrite=overwrite)
     grown = [speed.scaling(source, out, overwrite=overwrite)] if scaling else []
     _show(_summary([rec, *parts, *grown]), json, _bench_text(rec, parts, grown))
     return [rec, *parts, *grown]

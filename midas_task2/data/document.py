@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from ..core.io import MissingArtifactError, pretrained_path
+from ..core.runtime import has_bf16
 
 cv2.setNumThreads(1)  # pictures are read in threads of our own, and OpenCV's pool hangs in a process that was forked
 
@@ -43,6 +44,12 @@ def flatten_alpha(
 
 _LIGHT_INK = 150  # mean grey level above which visible pixels are light
 _MOSTLY_INK = 0.6  # share of opaque pixels above which a picture is not ink on nothing
+
+
+def _rgb_and_grey(picture):
+    "Any picture as RGB [H, W, 3], and as grey [H, W]; a grey one is not converted back"
+    rgb = flatten_alpha(picture)
+    return rgb, picture if picture.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
 
 # %% ../../nbs/09_data.document.ipynb #ee9c6895
 @dataclass(frozen=True)
@@ -220,15 +227,9 @@ def ink_probability(
     "Probability of ink, pixel by pixel"
     padded, part = _fitted(picture, side)
     x = torch.from_numpy(ink_channels(padded))[None].contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16, enabled=_has_bf16()):
+    with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16, enabled=has_bf16()):
         logits = load_ink_net()(x)
     return logits.float().sigmoid()[0, 0].numpy()[part]
-
-
-@lru_cache
-def _has_bf16():
-    "Whether the processor computes in bfloat16, which is then twice as fast"
-    return bool(torch.cpu._is_avx512_bf16_supported())
 
 # %% ../../nbs/09_data.document.ipynb #1b830f36
 _WORK, _FRAME = 1600, 800  # longest side of the picture that is looked at, and of the ink that is found, in pixels
@@ -252,7 +253,7 @@ def _ink_box(prob):
     corner, size = boxes[kept, :2], boxes[kept, 2:]
     return *corner.min(0), *(corner + size).max(0)
 
-
+# %% ../../nbs/09_data.document.ipynb #9d3febfe
 def _around(box, shape, view):
     "The box with a margin, in pixels of a picture of `shape`, from a view of shape `view`"
     scale = max(shape) / max(view)
@@ -290,7 +291,7 @@ def find_ink(
     prob = ink_probability(picture[part], _CLOSE)
     return prob, _view_map(prob, part)
 
-
+# %% ../../nbs/09_data.document.ipynb #d9a7fb5b
 def _view_map(view, part):
     "From pixels of a view to those of the picture that it shows `part` of"
     rows, columns = part
@@ -419,7 +420,7 @@ def _quadrilateral(mask, grey):
     step = np.median(grey[inside > 0]) - np.percentile(grey[rim > 0], 75)
     return (fit, _clockwise(corners)) if step > _SHEET.step else None
 
-
+# %% ../../nbs/09_data.document.ipynb #d2c4a12a
 def _four_corners(hull):
     "The hull's four corners, float32 [4, 2], or None when it has more"
     for tolerance in (0.02, 0.03, 0.05, 0.08):
@@ -525,8 +526,7 @@ def read_document(
     steps: bool = False,  # keep an image of each stage
 ) -> Document:
     "Find the ink of a picture and draw it as the networks are used to"
-    rgb = flatten_alpha(picture)
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    rgb, grey = _rgb_and_grey(picture)
     if is_clean(grey):
         return Document(grey if np.median(grey) < 128 else 255 - grey, True, boxes=_clean_boxes(grey))
     rgb = _at_most(rgb, _WORK)
@@ -542,7 +542,7 @@ def read_document(
     certainty = float(kept[kept > 0.5].mean()) if found else 0.0
     return Document(ink, False, corners, certainty, pen, [_moved(b, place) for _, b, _ in found], stages)
 
-
+# %% ../../nbs/09_data.document.ipynb #0f2f8434
 def _scaled(corners, scale):
     "Corners in a larger copy of the picture"
     return None if corners is None else corners * np.float32(scale)
@@ -561,7 +561,7 @@ def _only(prob, group, found):
         return np.zeros_like(prob)
     return prob * cv2.dilate((group == found[0][0]).astype(np.uint8), np.ones((5, 5), np.uint8))
 
-
+# %% ../../nbs/09_data.document.ipynb #5e82afc5
 def _frame(move, size, corners, kept):
     "From the view to the sheet, float [3, 3], and its size; to the picture where the ink is on no sheet"
     move = np.vstack([move, [0, 0, 1]])
@@ -579,7 +579,7 @@ def _moved(box, move):
     corners = np.array([[(x, y), (x + w, y), (x + w, y + h), (x, y + h)]], np.float64)
     return cv2.boundingRect(cv2.perspectiveTransform(corners, move)[0].astype(np.float32))
 
-
+# %% ../../nbs/09_data.document.ipynb #36b9b90a
 def _clean_boxes(grey):
     "Boxes of groups of ink on a clean page, found on a small copy"
     ink = 255 - grey if np.median(grey) >= 128 else grey
@@ -597,8 +597,7 @@ def page_ink(
     np.ndarray
 ):  # uint8 [h, w], 255 is ink; the picture's size, or smaller, with at most 1024 pixels on the longer side
     "All ink on a page, with its own pen; a two-toned page is taken as it is"
-    rgb = flatten_alpha(picture)
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    rgb, grey = _rgb_and_grey(picture)
     if _two_toned(grey)[0]:
         return grey if np.median(grey) < 128 else 255 - grey
     side = min(_PAGE_SIDE, max(_WHOLE, max(grey.shape)))

@@ -134,14 +134,14 @@ def open_page(
     img: Image.Image,  # any size and mode
 ) -> tuple:  # the picture, upright, and its ink, mode 'L' and uint8 [H, W] of the same size
     "All ink in a picture of many characters; a clean page as `to_ink` has it"
-    turn, ink = _turn(img), page_ink(np.asarray(_shrunk(_rgb(img))))
-    picture = _shrunk(_rgb(img)).convert('RGB')
+    turn, img = _turn(img), _shrunk(_rgb(img))
+    picture, ink = img.convert('RGB'), page_ink(np.asarray(img))
     large = Image.fromarray(ink).resize(picture.size, Image.Resampling.BILINEAR)
     if turn is not None:
         picture, large = picture.transpose(turn), large.transpose(turn)
     return picture, np.asarray(large)
 
-
+# %% ../../nbs/13_data.images.ipynb #b1e813da
 def read_ink(
     img: Image.Image,  # any size and mode
     mode: str = 'auto',  # one of `MODES`
@@ -162,7 +162,7 @@ def ink_and_note(
     doc = open_document(img)
     return to_ink(img) if doc.clean else Image.fromarray(doc.ink), doc.note
 
-
+# %% ../../nbs/13_data.images.ipynb #ee78d759
 def _rgb(img):
     "Mode 'L', 'RGB' or 'RGBA', deep pixels reduced to 8 bits"
     if img.mode.startswith(('I', 'F', 'LAB')):

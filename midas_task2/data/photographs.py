@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from ..core.io import InputError
+from .document import middle_lines, pen_width
 
 # %% ../../nbs/21_data.photographs.ipynb #fcc33d32
 def _between(rng, mild, hard, strength):
@@ -96,7 +97,7 @@ class _Sheet:
         H, W = self.size
         return (x, y, w, h) if w else (W // 3, H // 3, W // 3, H // 3)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #007c2de0
 def _through(ink, colour):
     "Light that ink of this colour lets through, uint8 [H, W, 3]"
     cover = np.arange(256)[:, None] / 255
@@ -114,7 +115,7 @@ def _painted(picture, ink, colour):
     light = cv2.multiply(picture, cv2.cvtColor(cv2.bitwise_not(ink), cv2.COLOR_GRAY2RGB), scale=1 / 255)
     return cv2.add(light, cv2.bitwise_not(_through(ink, 255 - np.asarray(colour, float))))
 
-
+# %% ../../nbs/21_data.photographs.ipynb #f5b744c7
 def _drawn(sheet):
     "The sheet as a picture, uint8 [H, W, 3]"
     return (_painted if sheet.covers else _dyed)(sheet.ground(), sheet.ink, sheet.colour)
@@ -140,7 +141,7 @@ def _order(way):
     "Sorts ways (name, strength) into the order of things; a whiteboard's glare makes a picture of the sheet"
     return STAGES.index(_STEPS[way[0]][0]), way[0] == 'whiteboard'
 
-
+# %% ../../nbs/21_data.photographs.ipynb #d1e4f099
 def _developed(sheet, names, rng):
     "The picture after the steps `names`, (name, strength) each, in the order of things, and its ink"
     now, ink = sheet, sheet.ink
@@ -161,7 +162,7 @@ def _framed(ink, now):
     h, w = now.size if isinstance(now, _Sheet) else now.shape[:2]
     return ink if ink.shape == (h, w) else cv2.resize(ink, (w, h), interpolation=cv2.INTER_AREA)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #d48af7d8
 def _alone(name, page, strength, rng):
     "One way by itself"
     return _developed(_sheet_of(page), [(name, strength)], rng)[0]
@@ -293,40 +294,6 @@ def _broken_pen(sheet, strength, rng):
     return replace(sheet, ink=cv2.multiply(sheet.ink, cover, scale=1 / 255), colour=colour)
 
 # %% ../../nbs/21_data.photographs.ipynb #5f3a4ca4
-_NEIGHBOURS = np.array([[128, 1, 2], [64, 0, 4], [32, 16, 8]], np.float32)  # bits, clockwise from north
-
-
-@lru_cache
-def _kept_by_thinning():
-    "For both half steps of Zhang and Suen, which of the 256 neighbourhoods keep their pixel"
-    bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
-    rises = ((bits == 0) & (np.roll(bits, -1, 1) == 1)).sum(1)
-    loose = (bits.sum(1) >= 2) & (bits.sum(1) <= 6) & (rises == 1)
-    n, e, s, w = bits[:, 0], bits[:, 2], bits[:, 4], bits[:, 6]
-    off = loose & (n * e * s == 0) & (e * s * w == 0), loose & (n * e * w == 0) & (n * s * w == 0)
-    return [(1 - o).astype(np.uint8) for o in off]
-
-
-def _middle(mask):
-    "The middle line of the strokes, uint8 0 or 1, from a mask of the same kind"
-    left = cv2.countNonZero(mask)
-    while True:
-        for kept in _kept_by_thinning():
-            code = cv2.filter2D(mask, -1, _NEIGHBOURS, borderType=cv2.BORDER_CONSTANT)
-            mask = cv2.bitwise_and(mask, cv2.LUT(code, kept))
-        before, left = left, cv2.countNonZero(mask)
-        if left == before:
-            return mask
-
-
-def _pen_width(ink):
-    "Mean width of the strokes in pixels"
-    mask = cv2.threshold(ink, 127, 1, cv2.THRESH_BINARY)[1]
-    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
-    width = 4 * float(depth.sum()) / max(cv2.countNonZero(mask), 1) - 2  # depth counts from half a pixel outside
-    return min(max(width, 1.0), min(ink.shape) / 2)
-
-
 def _with_dots(middle, pen, width):
     "The middle line, in which a dot is a dot again: its own middle is a single pixel"
     n, _, stats, at = cv2.connectedComponentsWithStats(middle)
@@ -341,9 +308,9 @@ def _fine_pen(sheet, strength, rng):
     "A pen of 3 pixels down to 1"
     x, y, w, h = sheet.box()
     part = cv2.GaussianBlur(np.pad(sheet.ink[y : y + h, x : x + w], 4), (5, 5), 0)
-    mild = max(3.0, 0.12 * _pen_width(part))
+    mild = max(3.0, 0.12 * pen_width(part > 127))
     width = mild ** (1 - strength * rng.uniform(0.8, 1))
-    middle = _with_dots(_middle(cv2.threshold(part, 127, 1, cv2.THRESH_BINARY)[1]), _pen_width(part), width)
+    middle = _with_dots(middle_lines(cv2.threshold(part, 127, 1, cv2.THRESH_BINARY)[1]), pen_width(part > 127), width)
     away = cv2.distanceTransform(1 - middle, cv2.DIST_L2, 3)
     line = np.clip((width / 2 + 0.5 - away) * 255, 0, 255).astype(np.uint8)[4:-4, 4:-4]
     ink = np.zeros_like(sheet.ink)
@@ -373,7 +340,7 @@ def _room(outside, pen, want):
 @_way('pen', redraws=True)
 def _thick_pen(sheet, strength, rng):
     "A marker, up to a quarter of the character's height"
-    pen, h = _pen_width(sheet.ink), sheet.box()[3]
+    pen, h = pen_width(sheet.ink > 127), sheet.box()[3]
     wide = _between(rng, 1.2 * pen, max(0.26 * h, 1.4 * pen), strength)
     outside = cv2.distanceTransform(cv2.threshold(sheet.ink, 127, 1, cv2.THRESH_BINARY_INV)[1], cv2.DIST_L2, 5)
     r = _room(outside, pen, (wide - pen) / 2)
@@ -385,7 +352,7 @@ def _thick_pen(sheet, strength, rng):
 def _felt_pen(sheet, strength, rng):
     "A felt pen that bleeds into the paper"
     h, w = sheet.size
-    bleed = _between(rng, 0.13, 0.27, strength) * max(_pen_width(sheet.ink), 4)
+    bleed = _between(rng, 0.13, 0.27, strength) * max(pen_width(sheet.ink > 127), 4)
     small = cv2.resize(sheet.ink, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
     soft = cv2.resize(cv2.GaussianBlur(small, (0, 0), bleed / 2), (w, h))
     ragged = cv2.addWeighted(soft, 1, _noise(rng, 'mottle', h, w), 0.3, -38)
@@ -398,7 +365,7 @@ def _felt_pen(sheet, strength, rng):
 @_way('pen', redraws=True)
 def _nib(sheet, strength, rng):
     "A broad nib: wide in one direction, thin in the other"
-    pen = _pen_width(sheet.ink)
+    pen = pen_width(sheet.ink > 127)
     size = max(3, int(_between(rng, 0.5, 0.85, strength) * pen))
     angle = np.radians(rng.uniform(25, 55))
     end = np.array([np.cos(angle), -np.sin(angle)]) * size / 2
@@ -463,7 +430,7 @@ def _ruling(mask, phase, spacing, across, angle, width, value=255):
         cv2.line(mask, a, b, value, width, cv2.LINE_AA, 4)
     return mask
 
-
+# %% ../../nbs/21_data.photographs.ipynb #ad9a5247
 def _line_style(sheet, strength, rng):
     "Width, opacity, colour and angle of printed lines"
     width = int(rng.integers(1, 2 + round(_between(rng, 0.4, 2, strength) * sheet.size[0] / 600)))
@@ -493,7 +460,7 @@ def _ruled(sheet, strength, rng):
         paper = _dyed(paper, margin, _rgb(rng, (220, 90, 100)))
     return replace(sheet, paper=paper)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #120fcdcd
 @_way('paper')
 def _squared(sheet, strength, rng):
     "Squared paper, some of it with every fifth line stronger"
@@ -562,7 +529,7 @@ def _kraft(sheet, strength, rng):
     fibres = _textured(sheet.ground(), rng, _between(rng, 8, 30, strength), _one_of(rng, 'fibre', 'grain'))
     return replace(sheet, paper=fibres)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #4a407e8f
 @_way('paper')
 def _old_paper(sheet, strength, rng):
     "Yellowed paper, darker at its edges and in spots"
@@ -599,12 +566,12 @@ def _scribble(rng, h, w, n, pen):
 def _other_writing(sheet, rng, n):
     "Writing of the same hand, not the same: the drawing turned, shrunk and moved, and scribbles"
     h, w = sheet.size
-    pen = _pen_width(sheet.ink) * rng.uniform(0.6, 1.1)
+    pen = pen_width(sheet.ink > 127) * rng.uniform(0.6, 1.1)
     turn = cv2.getRotationMatrix2D((w / 2, h / 2), rng.uniform(-20, 20), rng.uniform(0.6, 1))
     turn[:, 2] += rng.uniform(-0.35, 0.35, 2) * [w, h]
     return cv2.max(_scribble(rng, h, w, n, pen), cv2.warpAffine(sheet.ink, turn, (w, h)))
 
-
+# %% ../../nbs/21_data.photographs.ipynb #e05c3d4e
 @_way('paper')
 def _show_through(sheet, strength, rng):
     "The writing on the back shines through"
@@ -625,7 +592,7 @@ def _rubbed_out(sheet, strength, rng):
     traces = cv2.convertScaleAbs(traces, alpha=_between(rng, 0.12, 0.4, strength))
     return replace(sheet, paper=_dyed(sheet.ground(), traces, (90, 90, 95)))
 
-
+# %% ../../nbs/21_data.photographs.ipynb #020daa55
 @_way('paper')
 def _correction_fluid(sheet, strength, rng):
     "Patches of white fluid under the ink, with a rim"
@@ -663,7 +630,7 @@ def _highlighter(sheet, strength, rng):
     band = cv2.multiply(band, streaks, scale=_between(rng, 0.5, 1, strength) / 255)
     return replace(sheet, paper=_dyed(sheet.ground(), band, colour))
 
-
+# %% ../../nbs/21_data.photographs.ipynb #7b41657f
 @_way('paper')
 def _dark_border(sheet, strength, rng):
     "The gutter of a book, or the lid of a scanner, along one side or two"
@@ -730,7 +697,7 @@ def _coarse(picture, by=8):
     "Height and width of a coarse grid over the picture"
     return picture.shape[0] // by + 1, picture.shape[1] // by + 1
 
-
+# %% ../../nbs/21_data.photographs.ipynb #02c8c3b1
 def _spots(rng, h, w, n):
     "`n` soft bright spots on a coarse grid, 0..1"
     y, x = np.mgrid[0 : 1 : (h // 8 + 1) * 1j, 0 : 1 : (w // 8 + 1) * 1j].astype(np.float32)
@@ -750,7 +717,7 @@ def _gradient(rng, h, w, depth):
     wave = 0.25 * _field(rng, h, w, 2)
     return 1 - depth * np.clip((ramp + wave + 1) / 2, 0, 1)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #b3cd60d8
 @_way('light')
 def _uneven_light(picture, strength, rng):
     "A lamp or a window on one side"
@@ -780,7 +747,7 @@ def _hand_shadow(picture, strength, rng):
     shade = cv2.GaussianBlur(shade, (0, 0), h * _between(rng, 0.06, 0.025, strength))
     return _lit(picture, 1 - shade * _between(rng, 0.25, 0.68, strength))
 
-
+# %% ../../nbs/21_data.photographs.ipynb #a8d089f7
 @_way('light')
 def _hard_shadow(picture, strength, rng):
     "The edge of something in strong light"
@@ -805,7 +772,7 @@ def _dim(picture, strength, rng):
     dark = cv2.add(_lit(picture, level * _gradient(rng, h, w, depth)), (haze, haze, haze, 0))
     return _noisy(dark, rng, _between(rng, 1.5, 7, strength))
 
-
+# %% ../../nbs/21_data.photographs.ipynb #5d301913
 @_way('light')
 def _flash(picture, strength, rng):
     "A flash or torch: bright in one place, dark around"
@@ -824,7 +791,7 @@ def _glare(picture, strength, rng):
     dull = _lit(picture, np.full((2, 2), _between(rng, 0.95, 0.8, strength)))
     return _brightened(dull, _spots(rng, h, w, 1 + int(2 * strength)) * _between(rng, 60, 165, strength))
 
-
+# %% ../../nbs/21_data.photographs.ipynb #e7507086
 def _noisy(picture, rng, sigma):
     "The picture with the noise of a sensor, of deviation `sigma`"
     h, w = picture.shape[:2]
@@ -852,7 +819,7 @@ def _fingerprint(rng, h, w, strength):
     ridges = np.cos(r / h * 260 + 4 * bend) > 0
     return (ridges * (r < h * 0.13) * (40 + 70 * strength)).astype(np.uint8)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #411ccb05
 def _blots(rng, h, w, strength):
     "Small round blots"
     ink = np.zeros((h, w), np.uint8)
@@ -874,7 +841,7 @@ def _stains(picture, strength, rng):
         picture = _dyed(picture, stain, _rgb(rng, colour))
     return picture
 
-
+# %% ../../nbs/21_data.photographs.ipynb #d686abb0
 @_way('wear')
 def _folds(picture, strength, rng):
     "A sheet that was folded: a ridge of light and shade along each fold"
@@ -897,7 +864,7 @@ def _facets(rng, h, w, n):
     labels = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)[1]
     return rng.standard_normal((labels.max() + 1, 2)).astype(np.float32)[labels]
 
-
+# %% ../../nbs/21_data.photographs.ipynb #821eb8aa
 @_way('wear', traced=True)
 def _crumpled(picture, strength, rng, ink):
     "A sheet that was crumpled and smoothed again"
@@ -931,7 +898,7 @@ def _both_seen(picture, ink, corners, ground):
     "The picture over `ground`, and the ink where there is no other"
     return _seen(picture, corners, ground), _seen(ink, corners, np.zeros(ground.shape[:2], np.uint8))
 
-
+# %% ../../nbs/21_data.photographs.ipynb #1ff37329
 def _rim_colour(picture):
     "The usual colour along the picture's border"
     rim = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
@@ -956,7 +923,7 @@ def _rotated(picture, strength, rng, ink):
     turn = _one_of(rng, -1, 1) * _between(rng, 2, 12, strength)
     return _both_seen(picture, ink, _turned(_frame(h, w), turn), _plain(h, w, _rim_colour(picture)))
 
-
+# %% ../../nbs/21_data.photographs.ipynb #d9b543df
 @_way('scene', traced=True)
 def _perspective(picture, strength, rng, ink):
     "Seen from the side, with paper all around"
@@ -997,7 +964,7 @@ def _wood(rng, h, w):
     board = cv2.LUT(cv2.cvtColor(tone, cv2.COLOR_GRAY2RGB), table)
     return cv2.rotate(cv2.resize(board, (h, w)), cv2.ROTATE_90_CLOCKWISE) if rng.random() < 0.4 else board
 
-
+# %% ../../nbs/21_data.photographs.ipynb #e784960d
 def _table_top(rng, h, w):
     "Stone, cloth or something plain, uint8 [h, w, 3]"
     top = _plain(h, w, _rgb(rng, _one_of(rng, *_TOPS), 15))
@@ -1016,7 +983,7 @@ def _shadowed(ground, corners, depth):
     shade = cv2.fillConvexPoly(np.zeros((h, w), np.float32), np.round(corners / 4).astype(np.int32), 1)
     return _lit(ground, 1 - depth * cv2.GaussianBlur(shade, (0, 0), h / 40))
 
-
+# %% ../../nbs/21_data.photographs.ipynb #6a07ce8a
 @_way('scene', traced=True)
 def _desk(picture, strength, rng, ink):
     "The sheet on a desk, 90 to 30 % of the picture; some of it may lie beyond the border"
@@ -1058,7 +1025,7 @@ def _streak(size, angle, bend):
     np.add.at(kernel, (np.round(y * n).astype(int) + n, np.round(x * n).astype(int) + n), 1)
     return kernel
 
-
+# %% ../../nbs/21_data.photographs.ipynb #33a9b388
 def _coded(picture, quality):
     "The picture after JPEG"
     flags = [cv2.IMWRITE_JPEG_QUALITY, int(quality)]
@@ -1078,7 +1045,7 @@ def _motion_blur(picture, strength, rng):
     streak = partial(_streak, angle=rng.uniform(0, np.pi), bend=rng.uniform(-0.3, 0.3))
     return _blurred(picture, _between(rng, 0.012, 0.055, strength) * picture.shape[0], streak)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #beacfb05
 @_way('camera')
 def _phone(picture, strength, rng):
     "A phone in a room: gradient, vignette, white balance, blur, noise, JPEG"
@@ -1130,7 +1097,7 @@ def _low_resolution(picture, strength, rng):
     up = _one_of(rng, None, None, cv2.INTER_NEAREST, cv2.INTER_CUBIC)
     return small if up is None else cv2.resize(small, (w, h), interpolation=up)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #7eefcad7
 @_way('file')
 def _photocopy(picture, strength, rng):
     "A copy of a copy: hard contrast, ragged edges, specks, streaks"
@@ -1162,7 +1129,7 @@ def _halftone(picture, strength, rng):
     dots = cv2.addWeighted(level, 3, screen, -3, 128)
     return cv2.cvtColor(cv2.GaussianBlur(dots, (3, 3), 0), cv2.COLOR_GRAY2RGB)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #bbbe249b
 @_way('file')
 def _negative(picture, strength, rng):
     "Light on dark"
@@ -1185,7 +1152,7 @@ def _screenshot(picture, strength, rng, ink):
         ink = cv2.copyMakeBorder(ink, *frame, value=0)
     return shot, ink
 
-
+# %% ../../nbs/21_data.photographs.ipynb #e84fb2b4
 @_way('file')
 def _transparent(sheet, strength, rng):
     "RGBA: dark or light ink on nothing"
@@ -1218,7 +1185,7 @@ def _reaching(rng, h, w):
     cv2.line(shape, *_whole([start, end]), 255, int(rng.uniform(0.015, 0.13) * h) + 2, cv2.LINE_AA)
     return shape, _rgb(rng, _one_of(rng, *_HELD), 25)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #7264ec79
 def _drawn_frame(rng, h, w):
     "A frame near the border, not quite a rectangle"
     left, top, right, bottom = rng.uniform(0, 0.12, 4)
@@ -1237,7 +1204,7 @@ def _dots_at_border(rng, h, w):
     shape[b : h - b, b : w - b] = 0
     return shape, rng.uniform(0, 255, 3)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #ed959010
 def _strip(rng, h, w):
     "Stripes or a checkerboard along one side"
     y, x = np.mgrid[:h, :w]
@@ -1354,7 +1321,7 @@ def _ramp(rng, h, w):
     coarse = np.clip(128 + 60 * rng.standard_normal((int(rng.integers(2, 5)), 4, 3)), 0, 255).astype(np.uint8)
     return cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC)
 
-
+# %% ../../nbs/21_data.photographs.ipynb #afb55906
 def _static(rng, h, w):
     "Noise of one grain size"
     by = _one_of(rng, 1, 2, 5, 12, 30)
@@ -1379,7 +1346,7 @@ def _checkerboard(rng, h, w):
     board = _tiled(rng, np.ascontiguousarray(tile), h, w, h / rng.uniform(2, 20), rng.uniform(-45, 45))
     return _painted(_plain(h, w, rng.uniform(0, 255, 3)), board, rng.uniform(0, 255, 3))
 
-
+# %% ../../nbs/21_data.photographs.ipynb #7b9d4146
 def _many_blobs(rng, h, w):
     "Many blobs and specks of ink"
     ink = np.zeros((h, w), np.uint8)

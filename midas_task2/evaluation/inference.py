@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['N_TTA', 'forward_images', 'predict_probs', 'augmented_views', 'predict_tta', 'evaluate_set', 'image_files',
-           'predict_stream', 'predict_with_notes', 'predict_files', 'prediction_row', 'write_steps', 'evaluate_files',
-           'labelled_scores']
+           'predict_stream', 'predict_with_notes', 'check_same_classes', 'predict_files', 'prediction_row',
+           'write_steps', 'evaluate_files', 'labelled_scores']
 
 # %% ../../nbs/42_evaluation.inference.ipynb #a465b6a9
 from contextlib import ExitStack
@@ -201,7 +201,7 @@ def predict_with_notes(
 
 _CONFIDENT = 0.6  # largest probability from which doubtful ink is a character
 
-
+# %% ../../nbs/42_evaluation.inference.ipynb #ab979185
 def _final_note(note, p):
     "The front end's note, with a doubt decided by the largest probability"
     if note != DOUBTFUL:
@@ -213,10 +213,17 @@ def _check_stream(networks, n_tta):
     "Raise `InputError` for what cannot be predicted with"
     if n_tta < 0:
         raise InputError(f'--tta {n_tta}: give 0 or more')
-    if any(s.vocab != networks[0][1].vocab for _, s in networks):
+    check_same_classes(networks)
+
+
+def check_same_classes(
+    networks: list,  # pairs from `load_checkpoint`
+):
+    "Raise `InputError` for networks that cannot be averaged"
+    if any(config.vocab != networks[0][1].vocab for _, config in networks):
         raise InputError('these networks have other classes; choose networks that were trained on the same ones')
 
-
+# %% ../../nbs/42_evaluation.inference.ipynb #62caac00
 def _mean_probs(networks, pictures, n_tta, bs, adjust):
     "The mean of the networks' probabilities [N, C] for N pictures, each a list with one image per network"
     views = [np.stack(images) for images in zip(*pictures)]  # the last is the page, where it is needed

@@ -10,7 +10,6 @@ import zlib
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -20,7 +19,7 @@ from ..data.datasets import DataSource, load_drawings, load_set
 from ..data.document import NO_CHARACTER, read_document
 from ..data.images import to_ink
 from ..data.photographs import WAYS, no_character, photograph
-from ..data.views import flat_preprocessed, split_preprocessed
+from ..data.views import flat_preprocessed, page_of, split_preprocessed
 from ..evaluation.calibration import apply_temperature, calibration_error, fit_temperature
 from ..evaluation.inference import predict_probs
 from .crossval import fold_networks, load_answers
@@ -29,15 +28,12 @@ from .q1_study import finished_records, newest, provenance
 # %% ../../nbs/76_experiments.photographs.ipynb #c9ff5df7
 STRENGTHS = 0.0, 0.5, 1.0  # the mildest, a medium, and the hardest that is still read without effort
 _SEED = 1000  # views for training are made with seeds below
-_PAGE = 800  # pixels of the longer side of the page when it is photographed
 
 
 def _pictures(ink, n):
     "uint8 [n, P]: way, strength, whether no character was found, then both preprocessings after and before"
     rng = np.random.default_rng([_SEED, zlib.crc32(np.asarray(ink))])
-    scale = _PAGE / max(ink.size)
-    page = cv2.resize(255 - np.asarray(ink), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    rows = []
+    page, rows = page_of(ink), []
     for _ in range(n):
         way, strength = int(rng.integers(len(WAYS))), int(rng.integers(len(STRENGTHS)))
         picture = photograph(page, list(WAYS)[way], STRENGTHS[strength], rng)

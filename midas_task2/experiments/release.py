@@ -47,7 +47,7 @@ def _measured(group, row, source, out, profile):
     return found[-1]
 
 
-_COMMANDS = dict(robust='robust', photographs='photographs', headline='main')  # what runs a group
+_COMMANDS = dict(robust='robust', headline='main')  # what runs a group
 
 # %% ../../nbs/72_experiments.release.ipynb #dd1dc17c
 _MEASURES = 'accuracy accuracy_low accuracy_high accuracy_case_folded accuracy_shape_folded calibration_error'.split()

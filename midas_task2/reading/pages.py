@@ -24,7 +24,7 @@ from ..core.io import InputError, pretrained_path, read_json, write_text
 from ..data.images import PREPROCESSORS, decode, open_page
 from ..data.imageset import ImageSet
 from ..data.writers import fit_writer_model
-from ..evaluation.inference import image_files, predict_probs
+from ..evaluation.inference import check_same_classes, image_files, predict_probs
 
 # %% ../../nbs/48_reading.pages.ipynb #2590b575
 _BELOW = dict(g=0.38, j=0.26, p=0.38, q=0.38, y=0.38, Q=0.09)  # share of the height below the base line
@@ -931,8 +931,7 @@ def _check_networks(networks, k, overlay):
     "Raise `InputError` for what `predict_pages` cannot do"
     if k < 1:
         raise InputError(f'k {k}: give 1 or more')
-    if any(c.vocab != networks[0][1].vocab for _, c in networks):
-        raise InputError('these networks have other classes; choose networks that were trained on the same ones')
+    check_same_classes(networks)
     if overlay and Path(overlay).suffix.lower() != '.png':
         raise InputError(f'--overlay {overlay}: give the name of a PNG file')
 

@@ -16,24 +16,17 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..core.io import log_progress
+from ..core.runtime import has_bf16
 
 # %% ../../nbs/31_training.callbacks.ipynb #78cf058e
-def _pick_precision(device):
-    "'bf16' where the hardware multiplies it fast, or 'fp32'"
-    if torch.device(device).type == 'cuda':
-        return 'bf16' if torch.cuda.is_bf16_supported() else 'fp32'
-    return 'bf16' if torch.cpu._is_avx512_bf16_supported() else 'fp32'
-
-
 @contextmanager
 def autocast(
     device,  # a torch device
     precision: str = 'auto',  # 'bf16', 'fp32', or 'auto': bf16 where it is fast
 ):
     "bfloat16 autocast on `device`, or nothing for fp32"
-    if precision == 'auto':
-        precision = _pick_precision(device)
-    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == 'bf16'):
+    enabled = has_bf16(device) if precision == 'auto' else precision == 'bf16'
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=enabled):
         yield
 
 # %% ../../nbs/31_training.callbacks.ipynb #692875a2
