@@ -294,6 +294,12 @@ def _broken_pen(sheet, strength, rng):
     return replace(sheet, ink=cv2.multiply(sheet.ink, cover, scale=1 / 255), colour=colour)
 
 # %% ../../nbs/21_data.photographs.ipynb #5f3a4ca4
+def _pen_width(ink):
+    "Mean width of the strokes in pixels"
+    width = pen_width(ink > 127) - 2  # depth counts from half a pixel outside
+    return min(max(width, 1.0), min(ink.shape) / 2)
+
+
 def _with_dots(middle, pen, width):
     "The middle line, in which a dot is a dot again: its own middle is a single pixel"
     n, _, stats, at = cv2.connectedComponentsWithStats(middle)
@@ -308,9 +314,9 @@ def _fine_pen(sheet, strength, rng):
     "A pen of 3 pixels down to 1"
     x, y, w, h = sheet.box()
     part = cv2.GaussianBlur(np.pad(sheet.ink[y : y + h, x : x + w], 4), (5, 5), 0)
-    mild = max(3.0, 0.12 * pen_width(part > 127))
+    mild = max(3.0, 0.12 * _pen_width(part))
     width = mild ** (1 - strength * rng.uniform(0.8, 1))
-    middle = _with_dots(middle_lines(cv2.threshold(part, 127, 1, cv2.THRESH_BINARY)[1]), pen_width(part > 127), width)
+    middle = _with_dots(middle_lines(cv2.threshold(part, 127, 1, cv2.THRESH_BINARY)[1]), _pen_width(part), width)
     away = cv2.distanceTransform(1 - middle, cv2.DIST_L2, 3)
     line = np.clip((width / 2 + 0.5 - away) * 255, 0, 255).astype(np.uint8)[4:-4, 4:-4]
     ink = np.zeros_like(sheet.ink)
@@ -340,7 +346,7 @@ def _room(outside, pen, want):
 @_way('pen', redraws=True)
 def _thick_pen(sheet, strength, rng):
     "A marker, up to a quarter of the character's height"
-    pen, h = pen_width(sheet.ink > 127), sheet.box()[3]
+    pen, h = _pen_width(sheet.ink), sheet.box()[3]
     wide = _between(rng, 1.2 * pen, max(0.26 * h, 1.4 * pen), strength)
     outside = cv2.distanceTransform(cv2.threshold(sheet.ink, 127, 1, cv2.THRESH_BINARY_INV)[1], cv2.DIST_L2, 5)
     r = _room(outside, pen, (wide - pen) / 2)
@@ -352,7 +358,7 @@ def _thick_pen(sheet, strength, rng):
 def _felt_pen(sheet, strength, rng):
     "A felt pen that bleeds into the paper"
     h, w = sheet.size
-    bleed = _between(rng, 0.13, 0.27, strength) * max(pen_width(sheet.ink > 127), 4)
+    bleed = _between(rng, 0.13, 0.27, strength) * max(_pen_width(sheet.ink), 4)
     small = cv2.resize(sheet.ink, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
     soft = cv2.resize(cv2.GaussianBlur(small, (0, 0), bleed / 2), (w, h))
     ragged = cv2.addWeighted(soft, 1, _noise(rng, 'mottle', h, w), 0.3, -38)
@@ -365,7 +371,7 @@ def _felt_pen(sheet, strength, rng):
 @_way('pen', redraws=True)
 def _nib(sheet, strength, rng):
     "A broad nib: wide in one direction, thin in the other"
-    pen = pen_width(sheet.ink > 127)
+    pen = _pen_width(sheet.ink)
     size = max(3, int(_between(rng, 0.5, 0.85, strength) * pen))
     angle = np.radians(rng.uniform(25, 55))
     end = np.array([np.cos(angle), -np.sin(angle)]) * size / 2
@@ -566,7 +572,7 @@ def _scribble(rng, h, w, n, pen):
 def _other_writing(sheet, rng, n):
     "Writing of the same hand, not the same: the drawing turned, shrunk and moved, and scribbles"
     h, w = sheet.size
-    pen = pen_width(sheet.ink > 127) * rng.uniform(0.6, 1.1)
+    pen = _pen_width(sheet.ink) * rng.uniform(0.6, 1.1)
     turn = cv2.getRotationMatrix2D((w / 2, h / 2), rng.uniform(-20, 20), rng.uniform(0.6, 1))
     turn[:, 2] += rng.uniform(-0.35, 0.35, 2) * [w, h]
     return cv2.max(_scribble(rng, h, w, n, pen), cv2.warpAffine(sheet.ink, turn, (w, h)))
