@@ -466,7 +466,7 @@ def usual_pen(
 class SheetLimits:
     "What is taken for a sheet on a desk"
 
-    area: tuple = (0.12, 0.97)  # share of the picture
+    area: tuple = (0.03, 0.97)  # share of the picture
     fit: float = 0.93  # overlap of the region with its quadrilateral
     solid: float = 0.9  # share of its convex hull that the region fills
     step: float = 20.0  # grey levels between the sheet and what lies around it
@@ -626,23 +626,45 @@ def read_document(
         return Document(_as_ink(grey), True, boxes=_clean_boxes(grey), size=grey.shape)
     rgb = rgb if bare is not None else _at_most(rgb, _WORK)
     small = _at_most(rgb, _WHOLE)
-    prob, move = find_ink(rgb, small=small) if bare is None else _view_of_bare(bare)
+    corners = _scaled(find_sheet(small), len(rgb) / len(small)) if bare is None else None
+    prob, move = _view_of_bare(bare) if bare is not None else _on_sheet(rgb, corners) or find_ink(rgb, small=small)
     group, found = _groups(prob)
     kept = _only(prob, group, found)
     pen = pen_width(_enlarged(kept)[0] > 0.5) / _SCALE if found else 0.0
-    corners = _scaled(find_sheet(small), len(rgb) / len(small)) if found and bare is None else None
     place, size, share = _frame(move, rgb.shape[:2], corners, kept, pen)
     drawn = usual_pen(kept, share) if found else np.zeros(prob.shape, np.uint8)
     ink = in_picture(drawn, *_framed(place, size))
     stages = dict(picture=rgb, probability=prob, character=kept, usual_pen=drawn, ink=ink) if steps else {}
     certainty = float(kept[kept > 0.5].mean()) if found else 0.0
-    boxes = [_moved(b, np.vstack([move, [0, 0, 1]])) for _, b, _ in found]
+    boxes = [_moved(b, _square(move)) for _, b, _ in found]
     return Document(ink, False, corners, certainty, pen, boxes, rgb.shape[:2], stages)
 
 # %% ../../nbs/09_data.document.ipynb #0f2f8434
 def _scaled(corners, scale):
     "Corners in a larger copy of the picture"
     return None if corners is None else corners * np.float32(scale)
+
+
+_EDGE = 0.02  # share of a sheet along its edges that is not looked at: its shadow, and what lies beyond
+
+
+def _on_sheet(rgb, corners):
+    "As from `find_ink`, for a sheet that is laid flat; None without a sheet or without ink on it"
+    if corners is None:
+        return None
+    flat, (h, w) = sheet_map(corners)
+    down, across = (int(_EDGE * n) for n in (h, w))
+    inner = cv2.warpPerspective(rgb, flat, (w, h), flags=cv2.INTER_AREA)[down : h - down, across : w - across]
+    prob, move = find_ink(np.ascontiguousarray(inner))
+    if _ink_box(prob) is None:
+        return None
+    shift = np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
+    return prob, np.linalg.inv(flat) @ shift @ _square(move)
+
+
+def _square(move):
+    "A map as float [3, 3]"
+    return move if len(move) == 3 else np.vstack([move, [0, 0, 1]])
 
 
 def _framed(place, size):
@@ -661,7 +683,7 @@ def _only(prob, group, found):
 # %% ../../nbs/09_data.document.ipynb #5e82afc5
 def _frame(move, size, corners, kept, pen):
     "Map from the view to the page, float [3, 3], the page's size, and the ink's share of its width where it is known"
-    move, ink = np.vstack([move, [0, 0, 1]]), cv2.boundingRect((kept > 0.5).astype(np.uint8))
+    move, ink = _square(move), cv2.boundingRect((kept > 0.5).astype(np.uint8))
     if not pen:
         return move, size, None
     if corners is not None:
