@@ -126,7 +126,7 @@ def photograph_accuracy(
     of: dict,  # preprocessing -> finished cross-validation with `keep`, all on the same folds
     source: DataSource,  # from `resolve_data`
     out: Path | str,  # the output folder
-    n: int = 1,  # photographs of each drawing
+    n: int = 2,  # photographs of each drawing
 ) -> Record:  # table `ways`; accuracies of each network, of all together, and of all without the front end
     "Accuracy on photographs of held-out drawings"
     first, config = next(iter(of.values())), provenance(of.values()) | dict(pictures=n, seed=_SEED)
