@@ -43,10 +43,8 @@ def list_models(
     pretrained: bool = True,  # released networks; False: architectures, which have random weights
 ) -> list:  # of names, sorted
     "Names that `load` (or, of architectures, `create_model`) takes"
-    names = models.MODELS
-    if pretrained:
-        place = pretrained_path('q1').parent
-        names = [p.parent.name for p in place.glob('*/model.json')]
+    released = pretrained_path('q1').parent.glob('*/model.json')
+    names = [p.parent.name for p in released] if pretrained else list(models.MODELS)
     return sorted(n for n in names if fnmatch(n, pattern))
 
 # %% ../../nbs/44_evaluation.reader.ipynb #4d7c74ca
@@ -77,8 +75,10 @@ class Prediction:
         k: int | None = None,  # how many; default: as many as `predict` was asked for
     ) -> list:  # pairs of class and probability, most likely first
         "The most likely classes"
-        best = [] if self.error else np.argsort(-self.probabilities)[: self.k if k is None else _whole('k', k)]
-        return [(self.vocab[c], float(self.probabilities[c])) for c in best]
+        k = self.k if k is None else _whole('k', k)
+        if self.error:
+            return []
+        return [(self.vocab[c], float(self.probabilities[c])) for c in np.argsort(-self.probabilities)[:k]]
 
     def to_frame(self) -> 'pd.DataFrame':  # `label` and `probability` of every class, most likely first
         "All probabilities as a table"
@@ -286,8 +286,8 @@ class Reader:
     ) -> dict:  # `n`, `accuracy` with its interval, `confusions`, `skipped`..., as of the command line
         "Accuracy on labelled pictures; raises `InputError` when a label is unknown, or no picture can be read"
         if isinstance(data, str | Path):
-            how = dict(others=self.networks[1:], n_tta=tta, mode=preprocess)
-            return evaluate_files(*self.networks[0], data, labels, k, **how)
+            (net, config), *others = self.networks
+            return evaluate_files(net, config, data, labels, k, others, tta, preprocess)
         if isinstance(data, ImageSet):
             return self._evaluate_set(data, k, tta)
         found: list = []
@@ -364,7 +364,7 @@ def create_model(
     pretrained: bool = False,  # with the weights of the released network
     num_classes: int | None = None,  # of the last layer; default: as released, 62 for an architecture
     **kwargs,  # of an architecture: `c_in`, `size` and its own
-) -> models.Network:  # in evaluation mode where it is pretrained
+) -> models.Network:  # with body and head
     "A network by name, as a PyTorch module; raises `InputError` for one that is not known"
     if name in models.MODELS:
         if pretrained:
@@ -375,4 +375,6 @@ def create_model(
     if pretrained and classes == len(config.vocab):
         return net
     new = models.create_model(config.arch, classes, config.c_in, tuple(config.size), **{**config.args, **kwargs})
-    return models.load_body(new, net) if pretrained else new
+    if pretrained:
+        models.load_body(new, net)
+    return new
