@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['data_status', 'data_import', 'data_fetch', 'explore', 'q1', 'q2', 'q3', 'tsne', 'study', 'release', 'report', 'run',
-           'evaluate', 'predict', 'diagnose', 'relabel', 'bench', 'records_pack', 'records_unpack', 'usage', 'main']
+           'evaluate', 'predict', 'diagnose', 'relabel', 'export', 'bench', 'records_pack', 'records_unpack', 'usage',
+           'main']
 
 # %% ../nbs/80_cli.ipynb #f6eeb0fa
 import json
@@ -764,6 +765,20 @@ def relabel(
     _show(result, json, f'{_diagnosis_text(audit.diagnosis)}\n{changed:,} of {len(s):,} labels changed: {out}')
     return audit
 
+# %% ../nbs/80_cli.ipynb #b4acbea8
+def export(
+    model: Param('a released network, or a checkpoint or output folder', str, opt=False),  # as for `evaluate`, but one
+    path: Param('the ONNX file to write', str, opt=False),  # the file to write
+    json: bool = False,  # print JSON
+):
+    "A network as an ONNX file, from pixels to probabilities, checked against PyTorch"
+    from midas_task2.training.onnx import export_onnx
+
+    difference = export_onnx(model, path)
+    result = dict(file=path, largest_difference=difference)
+    _show(result, json, f'{path}: probabilities differ from PyTorch by {difference:.1g} at most')
+    return result
+
 # %% ../nbs/80_cli.ipynb #26a05f99
 def bench(
     data: str = 'auto',  # as for `run`
@@ -831,6 +846,7 @@ _COMMANDS = {
     'predict': predict,
     'diagnose': diagnose,
     'relabel': relabel,
+    'export': export,
     'data status': data_status,
     'data import': data_import,
     'data fetch': data_fetch,
@@ -921,7 +937,7 @@ def main(
     return _run_command(name, argv[len(name.split()) :])
 
 # %% ../nbs/80_cli.ipynb #ca314a64
-_STARTS_ANEW = 'evaluate', 'predict', 'diagnose', 'relabel', 'report'  # keep nothing of what they had not ended
+_STARTS_ANEW = 'evaluate', 'predict', 'diagnose', 'relabel', 'export', 'report'  # keep nothing of what is not done
 _OLD_OPTIONS = {  # of version 0.1, accepted until 0.3
     'fresh': 'overwrite',
     'copies': 'tta',
