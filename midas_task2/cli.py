@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['data_status', 'data_import', 'data_fetch', 'explore', 'q1', 'q2', 'q3', 'tsne', 'study', 'release', 'report', 'run',
-           'evaluate', 'predict', 'diagnose', 'relabel', 'bench', 'records_pack', 'records_unpack', 'usage', 'main']
+           'evaluate', 'predict', 'diagnose', 'relabel', 'export', 'bench', 'records_pack', 'records_unpack', 'usage',
+           'main']
 
 # %% ../nbs/80_cli.ipynb #f6eeb0fa
 import json
@@ -22,8 +23,8 @@ from fastcore.meta import delegates
 from fastcore.script import Param, anno_parser
 
 from . import __version__
-from .core.io import InputError, SkippedInputError, data_home, log_progress, one_line, pretrained_path
-from .core.records import find_checkpoint, json_default, pack_records, record_names, unpack_records
+from .core.io import InputError, SkippedInputError, data_home, log_progress, one_line
+from .core.records import json_default, pack_records, unpack_records
 from .core.runtime import check_seed, peak_memory
 
 # %% ../nbs/80_cli.ipynb #c9de5a37
@@ -490,26 +491,6 @@ def _all_or_embedded(data):
 
     return 'embedded' if _where(data, tuple(ROLES)).kind == 'embedded' else data
 
-# %% ../nbs/80_cli.ipynb #ed5688d9
-def _checkpoints(model):
-    "Pairs of network and `ModelConfig`, of the checkpoints named by `model`, separated by commas"
-    from midas_task2.training.checkpoint import load_checkpoint
-
-    return [load_checkpoint(folder) for folder in _checkpoint_folders(model)]
-
-
-def _checkpoint_folders(model):
-    "The folders of the checkpoints named by `model`"
-    return [_checkpoint_folder(m) for m in ([model] if Path(model).exists() else model.split(','))]
-
-
-def _checkpoint_folder(name):
-    "A checkpoint's folder, the newest network of Q1 in an output folder, or a released network"
-    place = Path(name)
-    if (place / 'records').is_dir() or record_names(place):
-        return find_checkpoint(place, question='q1')
-    return place if place.exists() or not (found := pretrained_path(place.name)).is_dir() else found
-
 # %% ../nbs/80_cli.ipynb #a8214f38
 def _check_skipped(skipped, read):
     if skipped:
@@ -553,15 +534,17 @@ def _scores_text(r):
 def _evaluate(model, data, labels, how, whose, known, unlabelled):
     "The scores of `evaluate`; where the writers are named, each drawing is classified with its writer's others"
     from midas_task2.evaluation.inference import evaluate_files
-    from midas_task2.reading.writer import evaluate_writers
+    from midas_task2.training.checkpoint import load_checkpoints
 
-    networks = (net, model_config), *others = _checkpoints(model)
+    networks = (net, model_config), *others = load_checkpoints(model)
     if not any(whose.values()):
         if unlabelled or known != 'all':
             raise InputError('whose drawings? --known and --writer-unlabelled need --writer-column or --writer-pattern')
         return evaluate_files(net, model_config, data, labels, others=others, **how)
     if known != 'all' and not (known.isdecimal() and int(known)):
         raise InputError(f"--known {known}: give 'all', or a number of drawings from 1")
+    from midas_task2.reading.writer import evaluate_writers
+
     n = None if known == 'all' else int(known)
     parameters = _writer_parameters(networks, model)
     return evaluate_writers(networks, parameters, data, labels, n, unlabelled, how, **whose)
@@ -570,8 +553,9 @@ def _evaluate(model, data, labels, how, whose, known, unlabelled):
 def _writer_parameters(networks, model):
     "What lies beside the first of the networks about writers"
     from midas_task2.reading.writer import load_writer_parameters
+    from midas_task2.training.checkpoint import checkpoint_folders
 
-    return load_writer_parameters(_checkpoint_folders(model)[0], networks[0][1].vocab)
+    return load_writer_parameters(checkpoint_folders(model)[0], networks[0][1].vocab)
 
 # %% ../nbs/80_cli.ipynb #272268d1
 def predict(
@@ -600,7 +584,9 @@ def predict(
 
 def _predict_pictures(paths, model, k, how, show_steps, json, writer):
     "`predict` for pictures of one character each"
-    networks = _checkpoints(model)
+    from midas_task2.training.checkpoint import load_checkpoints
+
+    networks = load_checkpoints(model)
     context = _writer_context(networks, model, **writer)
     if show_steps:
         _write_steps(paths, show_steps)
@@ -626,24 +612,26 @@ def _show_rows(rows, json):
 # %% ../nbs/80_cli.ipynb #690f23a3
 def _writer_context(networks, model, samples, labels, unlabelled):
     "The `WriterContext` of samples; None without any"
-    from midas_task2.reading.writer import WriterContext
-
     if not samples:
         if labels:
             raise InputError(f'--writer-labels {labels}: name the samples with --writer-samples')
         return None
     if unlabelled:
         raise InputError('--writer-samples and --writer-unlabelled: give one of the two')
-    folder, averaged = _checkpoint_folders(model)[0], len(networks) > 1
+    from midas_task2.reading.writer import WriterContext
+    from midas_task2.training.checkpoint import checkpoint_folders
+
+    folder, averaged = checkpoint_folders(model)[0], len(networks) > 1
     return WriterContext.from_folder(samples, folder, networks[0][1].vocab, averaged, labels or None)
 
 
 def _prediction_rows(networks, model, paths, k, how, context, unlabelled):
     "Rows of `predict_files`, with what is known of the writer"
     from midas_task2.evaluation.inference import predict_files
-    from midas_task2.reading.writer import predict_unlabelled
 
     if unlabelled:
+        from midas_task2.reading.writer import predict_unlabelled
+
         return predict_unlabelled(networks, _writer_parameters(networks, model), paths, k, how)
     (net, model_config), *others = networks
     adjust = context.adjust if context else None
@@ -660,13 +648,14 @@ def _write_steps(paths, folder):
 def _predict_pages(paths, model, k, tta, alphabet, overlay, as_json):
     "Show the text of pages"
     from midas_task2.reading.pages import predict_pages
+    from midas_task2.training.checkpoint import load_checkpoints
 
     if tta:
         raise InputError(f'--tta {tta}: is not for pages; leave out one of --tta and --page')
     if overlay and (len(paths) > 1 or not Path(paths[0]).is_file()):
         raise InputError(f'--overlay {overlay}: is for one page; give one picture')
     n, bad = 0, []
-    for n, r in enumerate(predict_pages(_checkpoints(model), paths, alphabet, k, overlay), 1):
+    for n, r in enumerate(predict_pages(load_checkpoints(model), paths, alphabet, k, overlay), 1):
         if as_json:
             _show_row(r, n, True)
         elif 'error' not in r:
@@ -706,33 +695,13 @@ def _show_row(r, n, as_json):
 
 # %% ../nbs/80_cli.ipynb #80e11292
 def _audit(
-    path,
     labels: str = '',  # a CSV file with the columns file and label; default: the folders' names
     reference: str = '',  # a network that knows the classes by name: checkpoint or output folder, or q1; default: none
     preprocessing: str = 'auto',  # full_page, fixed_scale, bbox_crop, mnist_style...; auto: by the pictures' size
     steps: int = 500,  # of each training; more take longer and resolve more
     seed: int = 0,  # of folds, weights and batches
 ):
-    "The audit of a folder, its images and the names of its files"
-    if steps < 1:
-        raise InputError(f'--steps {steps}: give 1 or more')
-    check_seed(seed)
-    from midas_task2.audit.audit import audit_labels, load_noisy_folder
-
-    s, names = load_noisy_folder(path, labels, preprocessing)
-    known = _reference_probs(reference, path, labels, s.vocab) if reference else None
-    return audit_labels(s, known, steps, seed=seed, title='audit'), s, names
-
-# %% ../nbs/80_cli.ipynb #4415878e
-def _reference_probs(reference, path, labels, vocab):
-    "What a network that knows the classes by name predicts for the pictures in `path`"
-    from midas_task2.audit.audit import reference_pred_probs
-    from midas_task2.data.folders import infer_vocab, load_labelled
-
-    def images(preprocessing):
-        return load_labelled(path, infer_vocab(path, labels), preprocessing, labels).images
-
-    return reference_pred_probs(_checkpoint_folder(reference), images, vocab)
+    "The options of an audit, for `delegates`"
 
 # %% ../nbs/80_cli.ipynb #ab7bb1e8
 def _diagnosis_text(d):
@@ -767,9 +736,9 @@ def diagnose(
     **kwargs,
 ):
     "What is wrong with the labels of a folder: how many are right, where the others go, which loss to use"
-    audit = _audit(path, **kwargs)[0]
-    counted = None if audit.diagnosis['kind'] == 'random' else audit.noise_matrix.round(5).tolist()
-    d = audit.diagnosis | dict(recovered_transition=counted)
+    from midas_task2.audit.audit import diagnose as diagnose_data
+
+    d = diagnose_data(path, title='audit', **kwargs)
     _show(d, json, _diagnosis_text(d))
     return d
 
@@ -787,16 +756,28 @@ def relabel(
 ):
     "What the labels of a folder should have been, as a table"
     from midas_task2.audit.audit import save_relabelled
-    from midas_task2.audit.self_training import retrain as train_again
+    from midas_task2.audit.self_training import relabel_data
 
-    audit, s, names = _audit(path, **kwargs)
-    if retrain:
-        audit = train_again(s, audit, seed=kwargs.get('seed', 0), title='relabel')
+    audit, s, names = relabel_data(path, retrain=retrain, title='audit', **kwargs)
     save_relabelled(audit, s, names, out)
     changed = int((audit.corrected_labels != s.targets).sum())
     result = dict(audit.diagnosis, n=len(s), changed=changed, out=out)
     _show(result, json, f'{_diagnosis_text(audit.diagnosis)}\n{changed:,} of {len(s):,} labels changed: {out}')
     return audit
+
+# %% ../nbs/80_cli.ipynb #b4acbea8
+def export(
+    model: Param('a released network, or a checkpoint or output folder', str, opt=False),  # as for `evaluate`, but one
+    path: Param('the ONNX file to write', str, opt=False),  # the file to write
+    json: bool = False,  # print JSON
+):
+    "A network as an ONNX file, from pixels to probabilities, checked against PyTorch"
+    from midas_task2.training.onnx import export_onnx
+
+    difference = export_onnx(model, path)
+    result = dict(file=path, largest_difference=difference)
+    _show(result, json, f'{path}: probabilities differ from PyTorch by {difference:.1g} at most')
+    return result
 
 # %% ../nbs/80_cli.ipynb #26a05f99
 def bench(
@@ -865,6 +846,7 @@ _COMMANDS = {
     'predict': predict,
     'diagnose': diagnose,
     'relabel': relabel,
+    'export': export,
     'data status': data_status,
     'data import': data_import,
     'data fetch': data_fetch,
@@ -955,7 +937,7 @@ def main(
     return _run_command(name, argv[len(name.split()) :])
 
 # %% ../nbs/80_cli.ipynb #ca314a64
-_STARTS_ANEW = 'evaluate', 'predict', 'diagnose', 'relabel', 'report'  # keep nothing of what they had not ended
+_STARTS_ANEW = 'evaluate', 'predict', 'diagnose', 'relabel', 'export', 'report'  # keep nothing of what is not done
 _OLD_OPTIONS = {  # of version 0.1, accepted until 0.3
     'fresh': 'overwrite',
     'copies': 'tta',

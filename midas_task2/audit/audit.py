@@ -6,28 +6,28 @@
 __all__ = ['AUGMENT', 'AuditConfig', 'small_config', 'network_config', 'cnn_cross_val_pred_probs', 'linear_cross_val_pred_probs',
            'cross_val_pred_probs', 'label_posterior', 'calibrate', 'calibrated_label_posterior', 'Audit',
            'training_transition', 'reestimate', 'audit_labels', 'load_noisy_folder', 'reference_pred_probs',
-           'save_relabelled']
+           'relabelled_table', 'save_relabelled', 'audit_data', 'diagnose']
 
 # %% ../../nbs/45_audit.audit.ipynb #977db4f5
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
-from scipy.optimize import minimize
-from scipy.special import expit, softmax
 
 from ..augment import PRESETS
 from ..core.io import InputError, write_text
+from ..core.runtime import check_seed
 from ..data.archives import SafeArchive
 from ..data.folders import idx_pair, infer_vocab, list_labelled_files, load_labelled
-from ..data.images import decode, read_bytes
-from ..data.imageset import ImageSet
+from ..data.images import decode, preprocess_array, read_bytes
+from ..data.imageset import ImageSet, image_stats
 from ..data.splits import stratified_folds
 from ..evaluation.inference import predict_probs
+from ..evaluation.pictures import labelled_set
 from midas_task2.labels.diagnose import (
     LIMITS,
     class_information,
@@ -38,9 +38,7 @@ from midas_task2.labels.diagnose import (
 )
 from ..labels.losses import get_loss, posterior
 from ..labels.noise import agreement_z, transition_matrix
-from ..training.checkpoint import ModelConfig, load_checkpoint
-from ..training.dataloaders import image_stats
-from ..training.learner import train_learner
+from ..training.checkpoint import ModelConfig, checkpoint_folder, load_checkpoint
 
 # %% ../../nbs/45_audit.audit.ipynb #90e8a868
 # mild, and fit for anything that is not mirrored
@@ -95,6 +93,8 @@ def cnn_cross_val_pred_probs(
     title: str = '',  # shown with each epoch; empty: silent
 ) -> tuple:  # probabilities, float32 [N, C]; the fold of each image, int [N]; the networks
     "Predict each image by a small network not trained on it; raises `InputError` for a class smaller than `folds`"
+    from midas_task2.training.learner import train_learner  # and with it fastai, once the data is known to be sound
+
     pred_probs, fold, nets = np.zeros((len(s), len(s.vocab)), np.float32), np.zeros(len(s), int), []
     config = small_config(len(s) * (folds - 1) // folds, steps)
     for k, (idxs, held) in enumerate(stratified_folds(s.targets, folds, seed)):
@@ -176,6 +176,9 @@ def calibrate(
     T: np.ndarray,  # float [C, C], P(given = column | true = row)
 ) -> tuple:  # calibrated `pred_probs`; `T` with the share of right labels added; dict of `temperature` and `right`
     "Temperature and extra share of right labels, by maximum likelihood of the given labels"
+    from scipy.optimize import minimize
+    from scipy.special import expit, softmax
+
     logs, rows = np.log(np.clip(pred_probs, 1e-9, None)), np.arange(len(given))
 
     def unpack(x):
@@ -325,15 +328,16 @@ def reference_pred_probs(
     return pred_probs[:, [model_config.vocab.index(c) for c in vocab]].argmax(1)
 
 # %% ../../nbs/45_audit.audit.ipynb #eed68f72
-def save_relabelled(
+def relabelled_table(
     audit: Audit,
     s: ImageSet,  # what was audited
     names: list,  # of the files
-    out: Path | str,  # a CSV file
-):
-    "Write a table of file, given label, corrected label and confidence"
+):  # a DataFrame with a row per picture: `file`, `given`, `recovered` (the corrected label), `confidence`
+    "What the labels should have been, as a table"
+    import pandas as pd
+
     vocab = np.array(s.vocab)
-    t = pd.DataFrame(
+    return pd.DataFrame(
         dict(
             file=names,
             given=vocab[s.targets],
@@ -341,4 +345,58 @@ def save_relabelled(
             confidence=audit.confidence.round(4),
         )
     )
-    write_text(Path(out), t.to_csv(index=False))
+
+
+def save_relabelled(
+    audit: Audit,
+    s: ImageSet,  # what was audited
+    names: list,  # of the files
+    out: Path | str,  # a CSV file
+):
+    "Write a table of file, given label, corrected label and confidence"
+    write_text(Path(out), relabelled_table(audit, s, names).to_csv(index=False))
+
+# %% ../../nbs/45_audit.audit.ipynb #6f04844a
+def audit_data(
+    data,  # a zip, tar or folder of class folders; an `ImageSet`; or pictures, as for `load(...).predict`
+    labels='',  # of a path: a table with the columns file and label; of pictures: [N], names or numbers of classes
+    reference: Path | str = '',  # a network that knows the classes by name, as for `checkpoint_folder`; default: none
+    preprocessing: str = 'auto',  # a name in `PREPROCESSORS`; 'auto': by the first picture's size
+    steps: int = 500,  # of each training
+    seed: int = 0,  # of folds, weights and batches
+    title: str = '',  # shown with each epoch; empty: silent
+) -> tuple:  # `Audit`, `ImageSet`, names of the pictures
+    "Audit labels of any kind; raises `InputError` for what cannot be audited"
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
+        raise InputError(f'--steps {steps}: give 1 or more')
+    check_seed(seed)
+    s, names, images = _audited(data, labels, preprocessing)
+    known = reference_pred_probs(checkpoint_folder(reference), images, s.vocab) if reference else None
+    return audit_labels(s, known, int(steps), seed=seed, title=title), s, names
+
+
+def _audited(data, labels, preprocessing):
+    "The set to audit, the names of its pictures, and a function that gives them in another preprocessing"
+    if isinstance(data, str | Path):
+        s, names = load_noisy_folder(data, labels, preprocessing)
+
+        def images(preprocessing):
+            return load_labelled(data, infer_vocab(data, labels), preprocessing, labels).images
+
+        return s, names, images
+    s = data if isinstance(data, ImageSet) else labelled_set(data, labels, preprocessing)
+    if data is s:
+        return s, list(range(len(s))), partial(preprocess_array, s.images)
+    again = partial(labelled_set, data, labels)
+    return s, list(range(len(s))), lambda preprocessing: again(preprocessing).images
+
+
+def diagnose(
+    data,  # as for `audit_data`
+    labels='',  # as for `audit_data`
+    **kwargs,  # `reference`, `preprocessing`, `steps`, `seed`, `title` of `audit_data`
+) -> dict:  # `kind`, `means`, `share_right` with its bounds, `advice`, `transition`, `recovered_transition`...
+    "What is wrong with the labels of a data set: how many are right, where the others go, which loss to use"
+    audit = audit_data(data, labels, **kwargs)[0]
+    counted = None if audit.diagnosis['kind'] == 'random' else audit.noise_matrix.round(5).tolist()
+    return audit.diagnosis | dict(recovered_transition=counted)

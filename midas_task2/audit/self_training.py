@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STUDENT_AUGMENT', 'SLACK', 'SELF_TRAINING_OPTIONS', 'SelfTrainingConfig', 'ForwardSoftLabelLoss', 'Teacher',
-           'self_training_config', 'train_teachers', 'self_train', 'retrain']
+           'self_training_config', 'train_teachers', 'self_train', 'retrain', 'relabel_data', 'relabel']
 
 # %% ../../nbs/46_audit.self_training.ipynb #f9320cf1
 import time
@@ -21,9 +21,12 @@ from torch import nn
 from midas_task2.audit.audit import (
     AUGMENT,
     Audit,
+    audit_data,
     calibrate,
     label_posterior,
     network_config,
+    relabelled_table,
+    save_relabelled,
     small_config,
     training_transition,
 )
@@ -259,3 +262,33 @@ def retrain(
     pred_probs = np.zeros_like(audit.pred_probs, np.float32)
     pred_probs[idxs], pred_probs[held] = t.pseudo_labels, t.held
     return replace(audit, pred_probs=pred_probs)
+
+# %% ../../nbs/46_audit.self_training.ipynb #f3703ec3
+def relabel_data(
+    data,  # as for `audit_data`
+    labels='',  # as for `audit_data`
+    retrain: bool = False,  # complementary labels only: self-training; minutes to an hour
+    **kwargs,  # `reference`, `preprocessing`, `steps`, `seed`, `title` of `audit_data`
+) -> tuple:  # `Audit`, `ImageSet`, names of the pictures
+    "Audit labels, and correct them by longer training where that is asked for"
+    audit, s, names = audit_data(data, labels, **kwargs)
+    return (_retrained(s, audit, **kwargs) if retrain else audit), s, names
+
+
+def _retrained(s, audit, seed=0, title='', **_):
+    "`retrain`, whose name is an option, too"
+    return retrain(s, audit, seed=seed, title=title and 'relabel')
+
+
+def relabel(
+    data,  # as for `audit_data`
+    labels='',  # as for `audit_data`
+    out: Path | str = '',  # a CSV file to write; default: none
+    retrain: bool = False,  # as for `relabel_data`
+    **kwargs,  # as for `relabel_data`
+):  # a DataFrame with a row per picture: `file`, `given`, `recovered` (the corrected label), `confidence`
+    "What the labels of a data set should have been; raises `InputError` for what cannot be audited"
+    audit, s, names = relabel_data(data, labels, retrain, **kwargs)
+    if out:
+        save_relabelled(audit, s, names, out)
+    return relabelled_table(audit, s, names)

@@ -10,6 +10,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import sys
+import types
 import warnings
 
 # %% ../../nbs/85_core.moved.ipynb #moved006
@@ -52,6 +53,14 @@ def moved_name(
     return getattr(importlib.import_module(f'midas_task2.{home}'), new_name)
 
 # %% ../../nbs/85_core.moved.ipynb #moved009
+class _OldModule(types.ModuleType):
+    "A module that can be called where a function of the package has its name"
+
+    def __call__(self, *args, **kwargs):
+        parent, _, name = self.__name__.rpartition('.')
+        return sys.modules[parent].__getattr__(name)(*args, **kwargs)
+
+
 class _OldModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     "Finds the modules of `_MOVED` that no longer exist, and makes empty ones that forward"
 
@@ -68,7 +77,7 @@ class _OldModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         def forward(name):
             return moved_name(old, name)
 
-        module.__getattr__ = forward
+        module.__getattr__, module.__class__ = forward, _OldModule
 
 # %% ../../nbs/85_core.moved.ipynb #moved010
 def install_old_paths():

@@ -7,9 +7,9 @@ __all__ = ['share_interval', 'mean_interval', 'clustered_mean', 'difference', 't
 
 # %% ../../nbs/03_core.stats.ipynb #ccc5b22a
 import math
+from statistics import NormalDist
 
 import numpy as np
-from scipy import stats
 
 # %% ../../nbs/03_core.stats.ipynb #0a80e3bb
 def share_interval(
@@ -18,8 +18,11 @@ def share_interval(
     level: float = 0.95,  # of confidence
 ) -> tuple:  # low, high; float in 0 to 1
     "Wilson's score interval for a share of `right` in `n`"
-    ci = stats.binomtest(int(right), int(n)).proportion_ci(level, method='wilson')
-    return float(ci.low), float(ci.high)
+    p, z = right / n, NormalDist().inv_cdf((1 + level) / 2)
+    centre = p + z**2 / (2 * n)
+    half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low, high = ((centre + side * half) / (1 + z**2 / n) for side in (-1, 1))
+    return (float(low) if right else 0.0), (float(high) if right < n else 1.0)
 
 # %% ../../nbs/03_core.stats.ipynb #343484ce
 def mean_interval(
@@ -27,6 +30,8 @@ def mean_interval(
     level: float = 0.95,  # of confidence
 ) -> tuple:  # mean, half width (nan for a single value)
     "Mean and half width of Student's t interval"
+    from scipy import stats
+
     v = np.asarray(values, float)
     if len(v) < 2:
         return float(v.mean()), float('nan')
@@ -40,6 +45,8 @@ def clustered_mean(
     level: float = 0.95,  # of confidence
 ) -> tuple:  # mean, low, high; nan bounds for fewer than two groups
     "Mean with Student's interval over groups"
+    from scipy import stats
+
     v = np.asarray(values, float)
     groups = np.arange(len(v)) if groups is None else groups
     g = np.unique(groups, return_inverse=True)[1]

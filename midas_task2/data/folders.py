@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import pandas as pd
 
 from ..core.io import InputError, log_progress, one_line
 from .archives import SafeArchive
@@ -61,6 +60,7 @@ def read_labels(
 # %% ../../nbs/16_data.folders.ipynb #16172916
 def _table(path, columns=('file', 'label')):
     "The columns as text"
+    import pandas as pd
 
     def bad(why):
         return InputError(one_line(f'{path}: {why}'))

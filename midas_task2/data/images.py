@@ -312,16 +312,17 @@ _alone = threading.Lock()
 # %% ../../nbs/13_data.images.ipynb #79216008
 def _opened(data, full_size=False):
     "The image in `data`, not yet decoded; a large JPEG will be decoded at reduced size, unless `full_size`"
-    img = Image.open(io.BytesIO(data), formats=_FORMATS)
+    given = isinstance(data, Image.Image)
+    img = data if given else Image.open(io.BytesIO(data), formats=_FORMATS)
     if not img.width * img.height <= _LIMITS.max_pixels:
         raise Image.DecompressionBombError
-    if not full_size and min(img.size) >= 2 * _LIMITS.draft_side:
+    if not (full_size or given) and min(img.size) >= 2 * _LIMITS.draft_side:
         img.draft('L', (_LIMITS.draft_side, _LIMITS.draft_side))
     return img
 
 # %% ../../nbs/13_data.images.ipynb #9af4e407
 def decode(
-    data: bytes,  # the file's content
+    data: bytes | Image.Image,  # the file's content, or an image that is open already, which is left as it is
     name: str,  # the file's name, for the message
     preprocess,  # function of the decoded image, such as `get_preprocessor` returns
     full_size: bool = False,  # a large JPEG, too; else at the least size that preprocessors need

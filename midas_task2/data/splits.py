@@ -7,7 +7,6 @@ __all__ = ['stratified_split', 'writer_split', 'stratified_folds', 'writer_folds
 
 # %% ../../nbs/15_data.splits.ipynb #ddbf0915
 import numpy as np
-import pandas as pd
 
 from ..core.io import InputError
 from ..core.runtime import check_seed
@@ -103,6 +102,8 @@ def balanced_subset(
     seed: int = 0,  # of the order
 ) -> np.ndarray:  # int [n], sorted
     "A random subset with equally many of each class, give or take one; subsets of one seed are nested"
+    import pandas as pd
+
     order = np.random.default_rng(seed).permutation(len(targets))
     shuffled = np.asarray(targets)[order]
     turn = pd.Series(shuffled).groupby(shuffled).cumcount()  # first of its class, second...

@@ -7,23 +7,30 @@ __all__ = ['reliability', 'calibration_error', 'fit_temperature', 'apply_tempera
 
 # %% ../../nbs/40_evaluation.calibration.ipynb #deba640e
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy import optimize
-from scipy.special import logsumexp, softmax
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # %% ../../nbs/40_evaluation.calibration.ipynb #d8e107af
 def reliability(
     pred_probs: np.ndarray,  # float [N, C]
     targets: np.ndarray,  # int [N]
     bins: int = 15,
-) -> pd.DataFrame:  # a row per bin that is not empty: `n`, mean `confidence`, `accuracy`
+) -> 'pd.DataFrame':  # a row per bin that is not empty: `n`, mean `confidence`, `accuracy`
     "Mean confidence and accuracy in equal-width bins of confidence"
+    import pandas as pd
+
     conf, right = pred_probs.max(1), pred_probs.argmax(1) == targets
     t = pd.DataFrame(dict(n=1, confidence=conf, accuracy=right.astype(float)))
-    bin_of = np.minimum((conf * bins).astype(int), bins - 1)
-    return t.groupby(bin_of).agg(dict(n='sum', confidence='mean', accuracy='mean'))
+    return t.groupby(_bin_of(conf, bins)).agg(dict(n='sum', confidence='mean', accuracy='mean'))
+
+
+def _bin_of(conf, bins):
+    "The bin of each confidence; 1 belongs to the last"
+    return np.minimum((conf * bins).astype(int), bins - 1)
 
 # %% ../../nbs/40_evaluation.calibration.ipynb #39751e3d
 def calibration_error(
@@ -32,8 +39,9 @@ def calibration_error(
     bins: int = 15,
 ) -> float:  # 0 is perfect
     "Expected calibration error over equal-width bins of confidence"
-    t = reliability(pred_probs, targets, bins)
-    return float((t.n * (t.confidence - t.accuracy).abs()).sum() / len(pred_probs))
+    conf, right = pred_probs.max(1), pred_probs.argmax(1) == targets
+    gaps = np.bincount(_bin_of(conf, bins), conf.astype(float) - right)  # of each bin: its size times its error
+    return float(np.abs(gaps).sum() / len(conf))
 
 # %% ../../nbs/40_evaluation.calibration.ipynb #1dc56fd3
 def fit_temperature(
@@ -41,6 +49,9 @@ def fit_temperature(
     targets: np.ndarray,  # int [N]
 ) -> float:  # above 1: the network was overconfident
     "The temperature with the highest likelihood"
+    from scipy import optimize
+    from scipy.special import logsumexp
+
     logits = np.log(np.clip(pred_probs.astype(float), 1e-7, None))
 
     def loss(log_t):
@@ -55,14 +66,18 @@ def apply_temperature(
     t: float,  # from `fit_temperature`
 ) -> np.ndarray:  # float [N, C], rows sum to 1
     "The probabilities as if the logits had been divided by `t`"
+    from scipy.special import softmax
+
     return softmax(np.log(np.clip(pred_probs.astype(float), 1e-7, None)) / t, axis=1)
 
 # %% ../../nbs/40_evaluation.calibration.ipynb #d2258aa0
 def risk_coverage(
     pred_probs: np.ndarray,  # float [N, C]
     targets: np.ndarray,  # int [N]
-) -> pd.DataFrame:  # a row per prediction, most confident first: `coverage` (share kept), `accuracy`, `confidence`
+) -> 'pd.DataFrame':  # a row per prediction, most confident first: `coverage` (share kept), `accuracy`, `confidence`
     "Accuracy when only the most confident predictions are kept; `confidence` is the least of them"
+    import pandas as pd
+
     conf, right = pred_probs.max(1), pred_probs.argmax(1) == targets
     order = np.argsort(-conf, kind='stable')
     n = np.arange(1, len(conf) + 1)
@@ -70,7 +85,7 @@ def risk_coverage(
 
 # %% ../../nbs/40_evaluation.calibration.ipynb #08c54e94
 def coverage_at(
-    curve: pd.DataFrame,  # from `risk_coverage`
+    curve: 'pd.DataFrame',  # from `risk_coverage`
     accuracy: float = 0.99,  # to be reached by the predictions that are kept
 ) -> dict:  # `coverage` and `confidence`; both nan when it is never reached
     "The largest share of images that can be kept at this accuracy, and the confidence below which to reject"

@@ -8,6 +8,7 @@ __all__ = ['N_TTA', 'forward_images', 'predict_probs', 'augmented_views', 'predi
            'write_steps', 'evaluate_files', 'labelled_scores']
 
 # %% ../../nbs/42_evaluation.inference.ipynb #a465b6a9
+import os
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -19,14 +20,13 @@ from PIL import Image
 
 from ..augment import PRESETS, Augment
 from ..core.io import InputError, one_line
-from ..core.runtime import pick_device
+from ..core.runtime import autocast, pick_device
 from ..data.archives import SafeArchive
 from ..data.document import DOUBTFUL, NO_CHARACTER
 from ..data.folders import idx_pair, list_labelled_files, load_labelled
 from ..data.images import IMAGE_SUFFIXES, PREPROCESSORS, ink_and_note, open_document, read_bytes, read_images
 from ..data.imageset import ImageSet
 from .metrics import confusion_matrix, most_confused, scores
-from ..training.callbacks import autocast
 
 # %% ../../nbs/42_evaluation.inference.ipynb #2da9a737
 def _check_size(model_config, images):
@@ -135,11 +135,11 @@ def evaluate_set(
 
 # %% ../../nbs/42_evaluation.inference.ipynb #3298ab97
 def image_files(
-    paths,  # files, folders, zips or tars
+    paths,  # files, folders, zips or tars; or one of them
     stack: ExitStack,  # closes the archives in the end
 ):  # yields pairs for `read_images`: a name to show, and a function that reads the bytes or raises why it cannot
     "Every picture under `paths`"
-    for p in map(Path, paths):
+    for p in map(Path, [paths] if isinstance(paths, str | os.PathLike) else paths):
         try:
             found = _pictures(p, stack)
         except (InputError, OSError) as e:
@@ -236,7 +236,7 @@ def _mean_probs(networks, pictures, n_tta, bs, adjust):
 def predict_files(
     model,  # from `load_checkpoint`
     model_config,  # its `ModelConfig`
-    paths,  # files, folders, zips or tars
+    paths,  # as for `image_files`
     k: int = 5,  # how many classes to list
     **kwargs,  # `others`, `n_tta`, `mode`, `adjust` of `predict_with_notes`
 ):  # yields per picture a dict in order: `file`, and `classes` with `probabilities`, most likely first, or `error`
@@ -267,7 +267,7 @@ def prediction_row(
 
 # %% ../../nbs/42_evaluation.inference.ipynb #2a106657
 def write_steps(
-    paths,  # files, folders, zips or tars
+    paths,  # as for `image_files`
     folder: Path | str,  # where the pictures go; it is made
 ):
     "Write what each step of the document front end makes of each picture, as NAME-1-picture.png and so on"

@@ -11,8 +11,6 @@ __all__ = ['KINDS', 'LIMITS', 'THRESHOLDS', 'DiagnosisThresholds', 'class_inform
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse.csgraph import connected_components
 
 from ..core.io import InputError
 from ..core.stats import share_interval
@@ -183,6 +181,8 @@ def find_overlapping_classes(
     counts: np.ndarray,  # int [C, C], rows the predicted class of each image, columns the given labels
 ) -> list:  # groups of classes, each a list of int; none for fewer than five classes, where even noise looks like it
     "Groups of mutually confused classes"
+    from scipy.sparse.csgraph import connected_components
+
     C, rates = len(counts), counts / counts.sum(1, keepdims=True).clip(min=1)
     wrong = 1 - np.diag(rates)
     minimum = wrong[:, None] * max(LIMITS.overlap_of_wrong, LIMITS.overlap_over_even / (C - 1))
@@ -314,6 +314,8 @@ def best_complementary_fit(
 # %% ../../nbs/08_labels.diagnose.ipynb #80c17d6c
 def _names(latent, reference, C, z):
     "The one-to-one naming of latent classes that agrees most with the reference; and whether it surely renames one"
+    from scipy.optimize import linear_sum_assignment
+
     seen = transition_matrix(latent, reference, C, normalise=False)
     named = linear_sum_assignment(-seen)[1]
     other, own = seen[np.arange(C), named], np.diag(seen)

@@ -8,7 +8,6 @@ __all__ = ['agreement_z', 'estimate_accuracy', 'accuracy_lower_bound', 'accuracy
 
 # %% ../../nbs/06_labels.noise.ipynb #054ef3fd
 import numpy as np
-from scipy import stats
 
 from ..core.io import InputError
 from ..core.stats import share_interval
@@ -78,6 +77,8 @@ def _accuracy_loglik(right, chance, times=1.0):
 
 def _lower_bound(right, chance, times=1.0):
     "The smallest accuracy inside the 95 % likelihood interval; arguments as for `_accuracy_loglik`"
+    from scipy import stats
+
     grid, loglik = _accuracy_loglik(right, chance, times)
     return float(grid[loglik >= loglik.max() - stats.chi2.ppf(0.95, 1) / 2].min())
 
@@ -119,6 +120,8 @@ def uniformity_test(
     matrix_counts,  # [C, C] counts, rows true and columns given, C of 3 or more
 ) -> dict:  # `statistic`, `dof`, `p`; a small p means that some wrong labels are preferred
     "Chi-square test of the off-diagonal counts against an even spread in each row; raises `InputError` for shares"
+    from scipy import stats
+
     m = np.asarray(matrix_counts)
     if m.ndim != 2 or m.shape[0] != m.shape[1] or len(m) < 3:
         raise InputError(f'matrix: got shape {m.shape}; give [C, C] with C of 3 or more')
@@ -136,6 +139,8 @@ def order_independence(
     sequence,  # class numbers or flags [N], in the order of the files, N of 3 or more
 ) -> dict:  # `statistic`, `dof`, `p`; a small p means that neighbours are related
     "Chi-square test that each entry is independent of the one before it; raises `InputError` for fewer than 3"
+    from scipy import stats
+
     values, codes = np.unique(np.asarray(sequence), return_inverse=True)
     if len(codes) < 3:
         raise InputError(f'sequence: {len(codes)} labels are too few to test their order; give at least 3')
