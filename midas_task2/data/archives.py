@@ -293,7 +293,7 @@ class SafeArchive:
         path: Path | str,  # raises `InputError` when it is missing, empty, truncated or unsafe
     ):
         self.path, self._lock, self._stack = Path(path), threading.Lock(), ExitStack()
-        self.skipped = []  # a line for each file that was left out: links that lead out of a folder
+        self.skipped: list[str] = []  # a line for each file that was left out: links that lead out of a folder
         try:
             entries, self._read = _open_any(self.path, self._stack)
             self._keys = self._checked(entries)
