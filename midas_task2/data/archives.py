@@ -382,7 +382,8 @@ def _short(e):
 def _no_file(path, skipped):
     "Why nothing is left of a folder or archive"
     if not skipped:
-        return _Refused('empty, no file inside')
+        remedy = 'give the folder that holds the files' if os.path.isdir(path) else AGAIN
+        return _Refused('empty, no file inside', remedy)
     why = skipped[0].removeprefix(one_line(f'{path}: ')).split(';')[0]
     return _Refused(f'no file inside but {len(skipped)} link(s): {why}', 'replace it by the file itself')
 

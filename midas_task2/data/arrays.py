@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ARRAY_SUFFIXES', 'light_ink', 'grey_images', 'label_texts', 'split_name', 'choose_splits', 'Content', 'parse_any_idx',
-           'is_pixel_table', 'find_contents', 'refused_kind', 'OneFile', 'Pixels', 'to_pixels']
+           'idx_pairs', 'is_pixel_table', 'find_contents', 'refused_kind', 'OneFile', 'Pixels', 'to_pixels']
 
 # %% ../../nbs/15_data.arrays.ipynb #b0fb3be4
 import gzip
@@ -84,7 +84,7 @@ def _range(low, high, name, floats):
     why = f'values from {low:.6g} to {high:.6g} are no pixels; give them from 0 to 255 or from 0 to 1'
     raise _bad(name, why)
 
-# %% ../../nbs/15_data.arrays.ipynb #1b763867
+# %% ../../nbs/15_data.arrays.ipynb #e366f8ab
 def _to_grey(a):
     "uint8 [N, H, W] of uint8 [N, H, W, C], with Pillow's weights; a fourth channel shows white paper"
     if a.ndim == 3:
@@ -120,7 +120,7 @@ def grey_images(
     a = np.asarray(images)
     return light_ink(_to_grey(_to_bytes(_framed(a, n, name), name)), name)
 
-# %% ../../nbs/15_data.arrays.ipynb #506dda86
+# %% ../../nbs/15_data.arrays.ipynb #6a8b3aa6
 def _as_names(y, name):
     "One-dimensional labels, as text or whole numbers"
     if (
@@ -163,7 +163,7 @@ def label_texts(
         raise _bad(name, f'label {wrong[0]} where {known}; name them all with --classes')
     return [classes[v - first] for v in y.tolist()]
 
-# %% ../../nbs/15_data.arrays.ipynb #adbc4c16
+# %% ../../nbs/15_data.arrays.ipynb #0c23f724
 _SPLITS = {
     'train': ('train', 'training', 'trn', 'tr'),
     'valid': ('valid', 'val', 'validation', 'dev', 'eval', 'publictest'),
@@ -245,7 +245,7 @@ def _content(src, name):
         raise _bad(path, f'unpacks to more than {most >> 20:,} MiB; split it into smaller files')
     return data
 
-# %% ../../nbs/15_data.arrays.ipynb #6282e722
+# %% ../../nbs/15_data.arrays.ipynb #242fb263
 _IDX_TYPES = {8: 'u1', 9: 'i1', 11: '>i2', 12: '>i4', 13: '>f4', 14: '>f8'}
 _IDX = re.compile(r'(.*?)[-_.]?(images?|labels?)[-_.]idx\d[-_.](?:ubyte|int|float|double|byte|short)(?:\.gz)?$', re.I)
 
@@ -268,8 +268,10 @@ def parse_any_idx(
     return np.frombuffer(data, kind, offset=end).reshape(shape)
 
 
-def _idx_pairs(names):
-    "Prefix with folder -> images and labels; plain before gzipped, where both were left"
+def idx_pairs(
+    names,  # of files
+) -> dict:  # prefix with folder -> 'images' and, where it is there, 'labels' -> name
+    "The pairs of IDX files; plain before gzipped, where both were left"
     found: dict = {}
     for n in sorted(names):
         if m := _IDX.fullmatch(n):
@@ -298,7 +300,7 @@ def _read_idx(src, pair, names):
 
 def _idx_contents(src, names):
     "Split -> function that reads it, of the IDX pairs among `names`"
-    pairs = _idx_pairs(names)
+    pairs = idx_pairs(names)
     return [
         (_part_of(prefix) or _part_of(pair['images']), _lazy(_read_idx, src, pair, names))
         for prefix, pair in pairs.items()
@@ -309,7 +311,7 @@ def _lazy(f, *args):
     "A function without arguments"
     return lambda: f(*args)
 
-# %% ../../nbs/15_data.arrays.ipynb #9aca3167
+# %% ../../nbs/15_data.arrays.ipynb #c60b1fa7
 _MERGED = VOCAB[:36] + list('abdefghnqrt')  # small letters that look like capitals share the capitals' class
 _EMNIST = dict(
     byclass=VOCAB, bymerge=_MERGED, balanced=_MERGED, letters=VOCAB[10:36], digits=VOCAB[:10], mnist=VOCAB[:10]
@@ -409,7 +411,7 @@ def _array_contents(arrays, name):
         raise _bad(name, f'holds no images among {", ".join(list(arrays)[:6])}; call the arrays images and labels')
     return [(part, _lazy(_roles_content, arrays, roles, name)) for part, roles in parts.items()]
 
-# %% ../../nbs/15_data.arrays.ipynb #b5d6c229
+# %% ../../nbs/15_data.arrays.ipynb #2bbbd9de
 class _Npz(dict):
     "The arrays of an npz, read when they are asked for"
 
@@ -661,7 +663,7 @@ def _pixel_texts(column, name):
     except ValueError:
         raise _bad(name, 'the cells of its column pixels are no numbers of equal count; save it again') from None
 
-# %% ../../nbs/15_data.arrays.ipynb #ad98ed92
+# %% ../../nbs/15_data.arrays.ipynb #30ad557e
 def _arrow():
     try:
         import pyarrow
@@ -758,7 +760,7 @@ def _arrow_contents(src, names):
         groups.setdefault(_part_of(n), []).append(n)
     return [(part, _lazy(_read_arrow, src, files, files[0])) for part, files in groups.items()]
 
-# %% ../../nbs/15_data.arrays.ipynb #f0fd7114
+# %% ../../nbs/15_data.arrays.ipynb #a2c2408f
 _READERS: dict[str, Callable] = {
     '.npz': _npz_contents,
     '.npy': _npy_contents,
@@ -780,6 +782,7 @@ _REFUSED = {
     ('.h5', '.hdf5', '.keras'): 'is an HDF5 file, which is not read; save its arrays as .npz',
     ('.tfrecord', '.tfrecords', '.record'): 'is a TFRecord, which is not read; save its images as PNG in class folders',
     ('.lmdb', '.mdb', '.db', '.sqlite'): 'is a database, which is not read; save its images as PNG in class folders',
+    ('.xls',): 'is an old Excel file; save it as .xlsx or CSV',
     ('.7z', '.rar'): 'is an archive that is not read; unpack it and give the folder',
 }
 
@@ -830,7 +833,7 @@ def refused_kind(
     "Why a file of data is not read, by its suffix"
     return next((why for suffixes, why in _REFUSED.items() if name.lower().endswith(suffixes)), None)
 
-# %% ../../nbs/15_data.arrays.ipynb #631e9ef0
+# %% ../../nbs/15_data.arrays.ipynb #fbf6c991
 class OneFile:
     "A single file with those beside it that belong to it, as `SafeArchive` shows those of a folder"
 
@@ -872,7 +875,7 @@ class OneFile:
     def __exit__(self, *args):
         pass
 
-# %% ../../nbs/15_data.arrays.ipynb #06a0fbaf
+# %% ../../nbs/15_data.arrays.ipynb #12922d94
 @dataclass
 class Pixels:
     "Images in memory, in one form"
