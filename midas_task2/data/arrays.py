@@ -84,7 +84,7 @@ def _range(low, high, name, floats):
     why = f'values from {low:.6g} to {high:.6g} are no pixels; give them from 0 to 255 or from 0 to 1'
     raise _bad(name, why)
 
-# %% ../../nbs/15_data.arrays.ipynb #e366f8ab
+# %% ../../nbs/15_data.arrays.ipynb #a1abe1a8
 def _to_grey(a):
     "uint8 [N, H, W] of uint8 [N, H, W, C], with Pillow's weights; a fourth channel shows white paper"
     if a.ndim == 3:
@@ -120,7 +120,7 @@ def grey_images(
     a = np.asarray(images)
     return light_ink(_to_grey(_to_bytes(_framed(a, n, name), name)), name)
 
-# %% ../../nbs/15_data.arrays.ipynb #6a8b3aa6
+# %% ../../nbs/15_data.arrays.ipynb #b02a4fe7
 def _as_names(y, name):
     "One-dimensional labels, as text or whole numbers"
     if (
@@ -163,7 +163,7 @@ def label_texts(
         raise _bad(name, f'label {wrong[0]} where {known}; name them all with --classes')
     return [classes[v - first] for v in y.tolist()]
 
-# %% ../../nbs/15_data.arrays.ipynb #0c23f724
+# %% ../../nbs/15_data.arrays.ipynb #d22260e2
 _SPLITS = {
     'train': ('train', 'training', 'trn', 'tr'),
     'valid': ('valid', 'val', 'validation', 'dev', 'eval', 'publictest'),
@@ -188,7 +188,9 @@ def choose_splits(
 ) -> list:  # of those of `found` to use; raises `InputError` when there is no such split, or no choice
     "The splits to use; several are never pooled unless asked for"
     found = list(dict.fromkeys(found))
-    shown = ', '.join(f'{s} ({counts[s]:,})' if counts else s for s in found if s)
+    named = [s or 'none of them' for s in sorted(found, key=bool, reverse=True)]
+    shown = ', '.join(f'{s} ({counts["" if s == "none of them" else s]:,})' if counts else s for s in named)
+    shown = '' if found == [''] else shown
     if split == 'all' or len(found) == 1 and not split:
         return found
     if split:
@@ -245,7 +247,7 @@ def _content(src, name):
         raise _bad(path, f'unpacks to more than {most >> 20:,} MiB; split it into smaller files')
     return data
 
-# %% ../../nbs/15_data.arrays.ipynb #242fb263
+# %% ../../nbs/15_data.arrays.ipynb #72d242a3
 _IDX_TYPES = {8: 'u1', 9: 'i1', 11: '>i2', 12: '>i4', 13: '>f4', 14: '>f8'}
 _IDX = re.compile(r'(.*?)[-_.]?(images?|labels?)[-_.]idx\d[-_.](?:ubyte|int|float|double|byte|short)(?:\.gz)?$', re.I)
 
@@ -311,7 +313,7 @@ def _lazy(f, *args):
     "A function without arguments"
     return lambda: f(*args)
 
-# %% ../../nbs/15_data.arrays.ipynb #c60b1fa7
+# %% ../../nbs/15_data.arrays.ipynb #4c83bc29
 _MERGED = VOCAB[:36] + list('abdefghnqrt')  # small letters that look like capitals share the capitals' class
 _EMNIST = dict(
     byclass=VOCAB, bymerge=_MERGED, balanced=_MERGED, letters=VOCAB[10:36], digits=VOCAB[:10], mnist=VOCAB[:10]
@@ -411,7 +413,7 @@ def _array_contents(arrays, name):
         raise _bad(name, f'holds no images among {", ".join(list(arrays)[:6])}; call the arrays images and labels')
     return [(part, _lazy(_roles_content, arrays, roles, name)) for part, roles in parts.items()]
 
-# %% ../../nbs/15_data.arrays.ipynb #2bbbd9de
+# %% ../../nbs/15_data.arrays.ipynb #c863e059
 class _Npz(dict):
     "The arrays of an npz, read when they are asked for"
 
@@ -663,7 +665,7 @@ def _pixel_texts(column, name):
     except ValueError:
         raise _bad(name, 'the cells of its column pixels are no numbers of equal count; save it again') from None
 
-# %% ../../nbs/15_data.arrays.ipynb #30ad557e
+# %% ../../nbs/15_data.arrays.ipynb #6a7a0fe5
 def _arrow():
     try:
         import pyarrow
@@ -760,7 +762,7 @@ def _arrow_contents(src, names):
         groups.setdefault(_part_of(n), []).append(n)
     return [(part, _lazy(_read_arrow, src, files, files[0])) for part, files in groups.items()]
 
-# %% ../../nbs/15_data.arrays.ipynb #a2c2408f
+# %% ../../nbs/15_data.arrays.ipynb #a2b00aaf
 _READERS: dict[str, Callable] = {
     '.npz': _npz_contents,
     '.npy': _npy_contents,
@@ -833,7 +835,7 @@ def refused_kind(
     "Why a file of data is not read, by its suffix"
     return next((why for suffixes, why in _REFUSED.items() if name.lower().endswith(suffixes)), None)
 
-# %% ../../nbs/15_data.arrays.ipynb #fbf6c991
+# %% ../../nbs/15_data.arrays.ipynb #5ae2c8a8
 class OneFile:
     "A single file with those beside it that belong to it, as `SafeArchive` shows those of a folder"
 
@@ -875,7 +877,7 @@ class OneFile:
     def __exit__(self, *args):
         pass
 
-# %% ../../nbs/15_data.arrays.ipynb #12922d94
+# %% ../../nbs/15_data.arrays.ipynb #3203bc88
 @dataclass
 class Pixels:
     "Images in memory, in one form"

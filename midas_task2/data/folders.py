@@ -43,7 +43,7 @@ from midas_task2.data.tables import (
     read_label_table,
 )
 
-# %% ../../nbs/16_data.folders.ipynb #f241c749
+# %% ../../nbs/16_data.folders.ipynb #3bc92043
 _SMALL = 'lower|lowercase|small|lc|min|minuscule'
 _CAPITAL = 'upper|uppercase|capital|cap|caps|big|uc|maj|majuscule'
 _CASE_WORD = re.compile(
@@ -78,7 +78,7 @@ def label_to_index(
         return int(m[1]) - 1
     return None
 
-# %% ../../nbs/16_data.folders.ipynb #3405a71e
+# %% ../../nbs/16_data.folders.ipynb #cf6d3fe9
 def parse_classes(
     text: str,  # names with commas, ranges such as 0-9A-Z, or a file with a name on each line (or a JSON list)
 ) -> list:  # of str; raises `InputError` when a name comes twice
@@ -193,9 +193,9 @@ class LabelledData:
             raise self.where(found.index(None), vocab)
         return np.array(found, np.int64)
 
-# %% ../../nbs/16_data.folders.ipynb #3727ca7b
-def _split_level(folders):
-    "The level of folders (from 0) that is made of splits, or None; `folders` are tuples of names"
+# %% ../../nbs/16_data.folders.ipynb #1148bf6e
+def _split_level(folders, labelled=True):
+    "The level of folders (from 0) that is made of splits, or None; where a table labels, no level is left for classes"
     depth = max(map(len, folders), default=0)
     for level in range(depth):
         words = {split_name(f[level]) for f in folders if len(f) > level}
@@ -205,7 +205,7 @@ def _split_level(folders):
         last = all(len(f) == level + 1 for f in folders)
         if (
             whole
-            and not (last and level == 0)
+            and not (labelled and last and level == 0)
             or len(words - {None}) > 1
             and not any(len(f) == level + 1 for f in folders)
         ):
@@ -213,9 +213,9 @@ def _split_level(folders):
     return None
 
 
-def _without_splits(folders):
+def _without_splits(folders, labelled=True):
     "Folders without the level that names splits, and the split of each"
-    level = _split_level(folders)
+    level = _split_level(folders, labelled)
     if level is None:
         return folders, [''] * len(folders)
     splits = [(split_name(f[level]) or '') if len(f) > level else '' for f in folders]
@@ -246,7 +246,7 @@ def _from_hex(names):
     codes = {n: chr(int(n, 16)) for n in set(names) if re.fullmatch(r'[3-7][0-9a-f]', n, re.I)}
     return [codes[n] for n in names] if len(codes) == len(set(names)) and set(codes.values()) <= set(VOCAB) else names
 
-# %% ../../nbs/16_data.folders.ipynb #af84f034
+# %% ../../nbs/16_data.folders.ipynb #57f47809
 class _Finder:
     "Pictures by any name that a table may use"
 
@@ -263,13 +263,19 @@ class _Finder:
         self.folded: dict = {}
         for key, n in self.exact.items():
             self.folded.setdefault(key.casefold(), []).append(n)
+        self.numbers: dict = {}  # `0012.png` is 12
+        for n in names:
+            if (stem := PurePosixPath(n).stem).isascii() and stem.isdecimal():
+                self.numbers.setdefault(str(int(stem)), []).append(n)
 
     def find(self, file, near=''):
         "The pictures that `file`, of a table in the folder `near`, may mean"
         for path in ([f'{near}/{file}'] if near else []) + [file]:
             if path in self.exact:
                 return [self.exact[path]]
-        for index, key in ((self.ends, file), (self.stems, file), (self.folded, file.casefold())):
+        number = str(int(file)) if file.isascii() and file.isdecimal() else ''
+        tries = (self.ends, file), (self.stems, file), (self.folded, file.casefold()), (self.numbers, number)
+        for index, key in tries:
             if key in index:
                 within = [n for n in index[key] if n.startswith(f'{near}/')] if near else []
                 return within or index[key]
@@ -277,7 +283,7 @@ class _Finder:
         shorter = ('/'.join(parts[i:]) for i in range(1, len(parts)))
         return next(([self.exact[s]] for s in shorter if s in self.exact), [])
 
-# %% ../../nbs/16_data.folders.ipynb #7901ca5a
+# %% ../../nbs/16_data.folders.ipynb #1c2331e3
 @dataclass
 class _Row:
     "A picture with its label"
@@ -289,11 +295,13 @@ class _Row:
     row: int = 0
 
 
-def _table_rows(src, names, table, near=''):
+def _table_rows(src, names, table, near='', of_split=''):
     "Pictures and labels according to a table"
     finder, found, splits = _Finder(names), {}, dict(zip(names, _splits_of(names)))
     for file, label in table.labels.items():
         row, fits = table.row_of[file], finder.find(file, near)
+        if len(fits) > 1 and of_split:
+            fits = [n for n in fits if splits[n] == of_split] or fits
         if len(fits) != 1:
             raise _no_fit(src, table, file, row, fits, names)
         name = fits[0]
@@ -307,7 +315,7 @@ def _table_rows(src, names, table, near=''):
 
 def _splits_of(names):
     "The split of each picture by its folders"
-    return _without_splits([PurePosixPath(n).parts[:-1] for n in names])[1]
+    return _without_splits([PurePosixPath(n).parts[:-1] for n in names], labelled=False)[1]
 
 
 def _no_fit(src, table, file, row, fits, names):
@@ -335,14 +343,14 @@ def _of_other_kind(names):
     found = {kinds[s] for n in names if (s := PurePosixPath(n.lower()).suffix) in kinds}
     return f' ({"; ".join(sorted(found))})' if found else ''
 
-# %% ../../nbs/16_data.folders.ipynb #e85b62ef
+# %% ../../nbs/16_data.folders.ipynb #89e87f13
 def _inner_tables(src, names):
     "Names of the tables inside that say what the pictures show"
     tables = [n for n in src.names if n.lower().endswith(TABLE_SUFFIXES)]
     stems = {n: PurePosixPath(n.lower()).name.split('.')[0] for n in tables}
     if meta := [n for n in tables if stems[n] == 'metadata']:
         return meta
-    flat, _ = _without_splits([PurePosixPath(n).parts[:-1] for n in names])
+    flat, _ = _without_splits([PurePosixPath(n).parts[:-1] for n in names], labelled=False)
     if len(set(flat)) > 1:
         return []
     named = [
@@ -375,14 +383,14 @@ def _by_inner_tables(src, names, options):
                 return None  # of other things; the folders tell
             raise
         near = str(PurePosixPath(n).parent)
-        rows = _table_rows(src, names, table, '' if near == '.' else near)
+        rows = _table_rows(src, names, table, '' if near == '.' else near, _table_split(n))
         for r in rows:
             r.split = r.split or _table_split(n)
         found += rows
         log_progress(one_line(f'{src.path}: labels from {n}'))
     return found or None
 
-# %% ../../nbs/16_data.folders.ipynb #02c4f4f5
+# %% ../../nbs/16_data.folders.ipynb #f706d62d
 @contextmanager
 def open_labelled(
     path: Path | str,  # a zip, tar or folder, a table of labels beside its pictures, or a file of arrays
@@ -432,13 +440,19 @@ def _pictures_in(src):
 def _arrays_in(src):
     "What `find_contents` finds, unless there are pictures: IDX files come before them"
     contents = find_contents(src)
-    return contents if contents and (idx_pair(src) or not _pictures_in(src)) else []
+    pictures = _pictures_in(src)
+    previews = not any('/' in n for n in pictures) and not any(_is_inner_table(src, n) for n in src.names)
+    return contents if contents and (previews or idx_pair(src)) else []
 
-# %% ../../nbs/16_data.folders.ipynb #9d9c3fe7
+
+def _is_inner_table(src, name):
+    "Whether a file of a folder or archive is a table of labels, by its suffix and its first line"
+    return name.lower().endswith(TABLE_SUFFIXES) and not is_pixel_table(src.read(name)[: 2**16])
+
+# %% ../../nbs/16_data.folders.ipynb #73bcb229
 def _open_arrays(src, contents, options, prefer, vocab):
     "The `LabelledData` of a file of arrays"
-    chosen = choose_splits([s for s, _ in contents], options.split, prefer, str(src.path))
-    parts = [read() for s, read in contents if s in chosen]
+    parts = _chosen_parts(contents, options.split, prefer, str(src.path))
     found = to_pixels(parts, str(src.path), options.names)
     if found.labels is None:
         what = f'{parts[0].name} has no labels' if parts[0].name else 'has no labels'
@@ -453,6 +467,21 @@ def _open_arrays(src, contents, options, prefer, vocab):
         return InputError(one_line(f'{src.path}: {why}; {remedy}'))
 
     return LabelledData(src.path, found.names, texts, where, files.get, found.images, found.classes, src.skipped)
+
+
+def _chosen_parts(contents, split, prefer, name):
+    "The `Content` of the splits to use; one without labels, as Kaggle's test.csv, gives way to one that has them"
+    chosen = choose_splits([s for s, _ in contents], split, prefer, name)
+    parts = [read() for s, read in contents if s in chosen]
+    if split or any(p.labels is not None for p in parts):
+        return parts
+    for other in prefer:
+        if other not in chosen:
+            found = [read() for s, read in contents if s == other]
+            if any(p.labels is not None for p in found):
+                log_progress(one_line(f'{name}: {chosen[0]} has no labels; using {other}'))
+                return found
+    return parts
 
 
 def _some(vocab):
@@ -498,6 +527,8 @@ def _given_table(options):
 
 def _no_pictures(src):
     "The error for data without images"
+    if src.skipped:
+        return InputError(src.skipped[0])
     if len(src.names) == 1 and (why := refused_kind(src.names[0])):
         return InputError(one_line(f'{src.path}: {src.names[0]} {why}'))
     found = sorted({PurePosixPath(n.lower()).suffix or 'without suffix' for n in src.names})[:5]
@@ -507,7 +538,7 @@ def _no_pictures(src):
     )
     return InputError(one_line(f'{src.path}: {why}'))
 
-# %% ../../nbs/16_data.folders.ipynb #f6a30422
+# %% ../../nbs/16_data.folders.ipynb #9eec58bd
 def _as_data(src, rows, options):
     "The `LabelledData` of pictures with their labels"
     names = options.names
@@ -539,7 +570,7 @@ def _named_by_place(texts, names, path):
     found = labels_to_indices([clean_text(t) for t in texts], names, path)
     return [clean_text(t) if k is None else names[k] for t, k in zip(texts, found)]
 
-# %% ../../nbs/16_data.folders.ipynb #d57af78e
+# %% ../../nbs/16_data.folders.ipynb #f0c44c3f
 def load_named(
     path: Path | str,  # as for `open_labelled`
     vocab: list | None = None,  # class names; default: the labels in use
@@ -649,7 +680,7 @@ def column_of_files(
             found[fits[0]] = text
     return found
 
-# %% ../../nbs/16_data.folders.ipynb #97a3fe01
+# %% ../../nbs/16_data.folders.ipynb #f87a48c7
 def picture_files(
     paths,  # files, folders, zips or tars
     stack: ExitStack,  # closes the archives in the end
@@ -673,9 +704,11 @@ def _pictures_of(p, stack, suffixes):
     if p.is_file() and _is_label_table(p):
         raise InputError(one_line(f'{p}: is a table without pixels; give the pictures'))
     src = stack.enter_context(_opened(p))
-    list_skipped(src.skipped)
     names = [n for n in src.names if n.lower().endswith(suffixes)]
     contents = find_contents(src) if not names else []
+    if not names and not contents and src.skipped:
+        raise InputError(src.skipped[0])
+    list_skipped(src.skipped)
     if contents:
         return _array_pictures(src, contents)
     if not names:

@@ -27,7 +27,7 @@ from .images import decode, get_preprocessor, preprocess_array, read_images, to_
 from .imageset import ImageSet
 from .synthetic import VOCAB
 
-# %% ../../nbs/23_data.forms.ipynb #86d6207a
+# %% ../../nbs/23_data.forms.ipynb #5afdce73
 def _vocab_of(texts):
     "The labels in use, in order: characters as in `VOCAB`, numbers by size, then other names"
     found = set(texts)
@@ -101,7 +101,7 @@ def _to_numpy(a):
         else found
     )
 
-# %% ../../nbs/23_data.forms.ipynb #f25e0601
+# %% ../../nbs/23_data.forms.ipynb #2bf33a0f
 _SMALL_SIDE = 100  # pixels, below which images of one size are kept as they are
 
 
@@ -143,7 +143,7 @@ def _picture_of(a, name):
     a = np.asarray(a)
     return Image.fromarray(grey_images(a[None], name)[0])
 
-# %% ../../nbs/23_data.forms.ipynb #cd802ce0
+# %% ../../nbs/23_data.forms.ipynb #190060bf
 def _from_disk(path, options, preprocessing, vocab):
     "The set of labelled images in any form on disk"
     path = Path(path)
@@ -209,7 +209,7 @@ def _sound_ones(results, data, strict):
     list_skipped(errors)
     return images, kept
 
-# %% ../../nbs/23_data.forms.ipynb #c787e543
+# %% ../../nbs/23_data.forms.ipynb #03ffa041
 def _refuse(path, wanted, what):
     "Raise `InputError` when the file at `path` has none of the wanted suffixes"
     p = Path(path)
@@ -290,7 +290,7 @@ def from_parquet(cls: ImageSet, path, **kwargs) -> ImageSet:
     _refuse(path, ('.parquet', '.arrow'), 'parquet or Arrow file')
     return _folder_set(path, **kwargs)
 
-# %% ../../nbs/23_data.forms.ipynb #f7f5017a
+# %% ../../nbs/23_data.forms.ipynb #361e1232
 def _is_hugging_face(data):
     return hasattr(data, 'features') and hasattr(data, 'column_names')
 
@@ -354,7 +354,7 @@ def _items(data):
         return [data[i] for i in range(len(data))]
     return list(data)
 
-# %% ../../nbs/23_data.forms.ipynb #74610888
+# %% ../../nbs/23_data.forms.ipynb #084d4632
 @patch(cls_method=True)
 def from_dataset(
     cls: ImageSet,

@@ -68,7 +68,7 @@ def _decode(data, name):
         return text
     raise InputError(one_line(f'{name}: not a readable table (no text); {_REMEDY}'))
 
-# %% ../../nbs/15_data.tables.ipynb #de065a1c
+# %% ../../nbs/15_data.tables.ipynb #c9957a22
 def _plain(name):
     "The name of a column for comparison: `File_Name ` is `filename`"
     return re.sub(r'[\s_.\-]', '', clean_text(name)).lower()
@@ -97,7 +97,7 @@ def _rows(text, name):
         raise InputError(one_line(f'{name}: its first line is no header; {_REMEDY}'))
     sep = _separator(lines[:50])
     if sep:
-        rows = csv.reader(io.StringIO(text, newline=''), delimiter=sep, skipinitialspace=True)
+        rows = _csv_rows(text, sep)
     else:
         rows = (line.rsplit(None, 1) for line in text.splitlines())
     found = []
@@ -110,6 +110,13 @@ def _rows(text, name):
     return found
 
 
+def _csv_rows(text, sep):
+    "Rows of cells; a quotation mark that stands alone is a label"
+    bare = bool(re.search(rf'{re.escape(sep)}[ ]*"[ ]*(?:\r?\n|$)', text)) and text.count('"') == 1
+    quoting = csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL
+    return csv.reader(io.StringIO(text, newline=''), delimiter=sep, skipinitialspace=True, quoting=quoting)
+
+
 def bad_row(
     name: Path | str,  # of the table
     row: int,  # counting from 1
@@ -118,7 +125,7 @@ def bad_row(
     "The error for one row of a table"
     return InputError(one_line(f'{name}: row {row}: {why}'))
 
-# %% ../../nbs/15_data.tables.ipynb #b3854e3c
+# %% ../../nbs/15_data.tables.ipynb #5c0a2d1a
 def _json_rows(text, name):
     "Header and rows of JSON: objects, one a line or in a list, or an object that maps files to labels"
     try:
@@ -130,6 +137,11 @@ def _json_rows(text, name):
         why = f'not readable JSON ({type(e).__name__}: {str(e)[:80]}); write an object with file and label on each line'
         raise InputError(one_line(f'{name}: {why}')) from None
     if isinstance(found, dict) and not {_plain(k) for k in found} & {*_FILE_NAMES, *_LABEL_NAMES}:
+        if any(isinstance(v, list | dict) for v in found.values()):
+            why = (
+                f'holds nested objects ({", ".join(list(found)[:3])}); write {{"file": ..., "label": ...}} on each line'
+            )
+            raise InputError(one_line(f'{name}: {why}'))
         found = [dict(file=k, label=v) for k, v in found.items()]
     found = [found] if isinstance(found, dict) else found
     if not isinstance(found, list) or not all(isinstance(o, dict) for o in found):
@@ -239,7 +251,7 @@ def read_table(
         raise InputError(one_line(f'{path}: larger than {_LIMIT >> 20} MiB; keep only the columns file and label'))
     return parse_table(Path(path).read_bytes(), path, asked)
 
-# %% ../../nbs/15_data.tables.ipynb #de67f083
+# %% ../../nbs/15_data.tables.ipynb #6886ee74
 def _named(table, name, option):
     "The place of the column that the user named"
     same = [k for k, c in enumerate(table.columns) if c == name] or [
@@ -265,6 +277,8 @@ def _file_column(table, asked=''):
     "The place of the column of files"
     if asked:
         return _named(table, asked, '--file-column')
+    if len(table.columns) == 1:
+        raise InputError(one_line(f'{table.name}: has one column; {_REMEDY}'))
     found = _by_name(table, _FILE_NAMES) if table.header else None
     if found is not None:
         return found
