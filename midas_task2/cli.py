@@ -45,6 +45,13 @@ def _where(data, roles, labels=''):
     log_progress(f'data: {source.kind}{hint}')
     return source
 
+
+def _options(labels='', file_column='', label_column='', classes='', split='', strict=False):
+    "What the options of a command say of labelled data"
+    from midas_task2.data.folders import DataOptions
+
+    return DataOptions(labels, file_column, label_column, classes, split, strict)
+
 # %% ../nbs/80_cli.ipynb #48edca6a
 def _seeds(seed, seeds):
     "The seeds of a command; each has records and networks of its own, so that a run of many resumes after the last one"
@@ -111,7 +118,14 @@ def _experiment(
     each, source = _seeds(seed, seeds), _where(data, roles, labels)
     recs = [r for s in each for r in make(source, _out(out), seed=s, profile=profile, overwrite=overwrite)]
     _show(_summary(recs), json, _record_lines(recs))
+    _check_left_out(source.skipped)
     return recs
+
+
+def _check_left_out(skipped):
+    "Exit code 3 when pictures were left out of a training or an audit, as when they are left out of an evaluation"
+    if skipped:
+        raise SkippedInputError(f'{len(skipped):,} files could not be read and were left out; mend or remove them')
 
 # %% ../nbs/80_cli.ipynb #940cab3f
 def _status_line(r):
@@ -171,10 +185,14 @@ def explore(**kwargs):
 # %% ../nbs/80_cli.ipynb #8ccc1bd5
 @delegates(_experiment, but=['labels'])
 def q1(
-    data: str = 'auto',  # as for `run`, or your own drawings: a zip or folder of class folders
+    data: str = 'auto',  # as for `run`, or your own: class folders, a table beside pictures, a zip, npz, CSV, IDX...
     model: str = 'compact',  # or lean, baseline, mlp, cnn_pool, cnn_transformer, alexnet, vgg11_bn, resnet18, -34, -50
-    split: str = 'stratified',  # or writer: writer-disjoint
-    labels: str = '',  # with your own drawings: a CSV file with the columns file and label; default: the folders' names
+    split: str = 'stratified',  # or writer: writer-disjoint; or which split of your own data to train on: train, all...
+    labels: str = '',  # with your own drawings: a table of labels: CSV, TSV, JSON lines, Excel; default: folders' names
+    file_column: str = '',  # the table's column of files, by name or number; default: found by name
+    label_column: str = '',  # likewise its column of labels
+    classes: str = '',  # what numbers stand for: names with commas, a range such as 0-9A-Z, or a file of names
+    strict: bool = False,  # refuse pictures that cannot be read, rather than to list and leave them out
     epochs: int = None,  # default: what the profile says
     **kwargs,
 ):
@@ -183,6 +201,8 @@ def q1(
 
     if epochs is not None and epochs < 1:
         raise InputError(f'--epochs {epochs}: give 1 or more')
+    part, split = ('', split) if split in ('stratified', 'writer') else (split, 'stratified')
+    labels = _options(labels, file_column, label_column, classes, part, strict)
     changes = dict(model=model, split=split) | (dict(epochs=epochs) if epochs else {})
     return _experiment(
         lambda source, out, **kw: [run_q1(source, out, **kw, **changes)], ['drawings'], data, labels=labels, **kwargs
@@ -498,13 +518,20 @@ def _check_skipped(skipped, read):
         raise SkippedInputError(f'{of} could not be read and were skipped; mend or remove them')
 
 # %% ../nbs/80_cli.ipynb #81544d00
-_IMAGES_HELP = "a zip or folder of class folders (Sample001... or named by class), or of MNIST's IDX test files"
+_IMAGES_HELP = (
+    'class folders (Sample001... or named by class), a table beside pictures, a zip, IDX, npz, CSV of pixels...'
+)
 
 
 def evaluate(
-    data: Param(_IMAGES_HELP, str, required=True) = '',  # a zip or folder of class folders
+    data: Param(_IMAGES_HELP, str, required=True) = '',  # labelled images in any form
     model: str = 'q1',  # checkpoint folder, output folder, or a released network; several, with commas, are averaged
-    labels: str = '',  # a CSV file with the columns file and label; default: the folders' names
+    labels: str = '',  # a table of labels (CSV, TSV, JSON lines, Excel); default: the folders' names
+    file_column: str = '',  # the table's column of files, by name or number; default: found by name
+    label_column: str = '',  # likewise its column of labels
+    classes: str = '',  # what numbers stand for: names with commas, a range such as 0-9A-Z, or a file of names
+    split: str = '',  # which split of the data: train, valid, test, or all; default: test where there is one
+    strict: bool = False,  # refuse pictures that cannot be read, rather than to list and skip them
     tta: int = 0,  # augmented views per picture (test-time augmentation); 8 take nine times as long
     preprocess: str = 'auto',  # auto: photographs go through the document front end, clean pages do not; none: none do
     writer_column: str = '',  # column of the table that names who drew it: each is classified with the writer's others
@@ -515,7 +542,13 @@ def evaluate(
 ):
     "Accuracy of a network on labelled pictures of your own; those that cannot be decoded are listed"
     whose = dict(column=writer_column, pattern=writer_pattern)
-    r = _evaluate(model, data, labels, dict(n_tta=tta, mode=preprocess), whose, known, writer_unlabelled)
+    options = _options(labels, file_column, label_column, classes, split, strict)
+    r = _evaluate(model, data, options, dict(n_tta=tta, mode=preprocess), whose, known, writer_unlabelled)
+    return _show_scores(r, json)
+
+
+def _show_scores(r, json):
+    "Show scores, and list what was skipped"
     _show(r, json, _scores_text(r))
     for s in r['skipped']:
         log_progress(s['error'])
@@ -533,14 +566,14 @@ def _scores_text(r):
 
 def _evaluate(model, data, labels, how, whose, known, unlabelled):
     "The scores of `evaluate`; where the writers are named, each drawing is classified with its writer's others"
-    from midas_task2.evaluation.inference import evaluate_files
+    from midas_task2.evaluation.labelled import evaluate_data
     from midas_task2.training.checkpoint import load_checkpoints
 
-    networks = (net, model_config), *others = load_checkpoints(model)
+    networks = load_checkpoints(model)
     if not any(whose.values()):
         if unlabelled or known != 'all':
             raise InputError('whose drawings? --known and --writer-unlabelled need --writer-column or --writer-pattern')
-        return evaluate_files(net, model_config, data, labels, others=others, **how)
+        return evaluate_data(networks, data, labels, **how)
     if known != 'all' and not (known.isdecimal() and int(known)):
         raise InputError(f"--known {known}: give 'all', or a number of drawings from 1")
     from midas_task2.reading.writer import evaluate_writers
@@ -558,14 +591,19 @@ def _writer_parameters(networks, model):
     return load_writer_parameters(checkpoint_folders(model)[0], networks[0][1].vocab)
 
 # %% ../nbs/80_cli.ipynb #272268d1
+_PICTURES_HELP = 'pictures, folders, zips, tars, files of arrays (npz, IDX, CSV of pixels...); with --page also PDF'
+
+
 def predict(
-    paths: Param('pictures, folders, zips or tars', str, nargs='+', opt=False),  # pictures, folders, zips or tars
+    paths: Param(
+        _PICTURES_HELP, str, nargs='+', opt=False
+    ),  # pictures, folders, zips, tars, npz, IDX, CSV of pixels...
     model: str = 'q1',  # as for `evaluate`
     k: int = 5,  # how many classes to name
     tta: int = 0,  # as for `evaluate`
     preprocess: str = 'auto',  # as for `evaluate`
     show_steps: str = '',  # a folder for pictures of what the document front end does with each picture
-    page: bool = False,  # each picture is a page of several characters
+    page: bool = False,  # each picture is a page of several characters; PDF and TIFF may hold several
     alphabet: str = '',  # of a page: digits, letters, capitals, small, 0-9A-F...; default: all that the network knows
     overlay: str = '',  # of a single page: a PNG file for the picture with boxes
     writer_samples: str = '',  # five or more labelled drawings by the person who drew the pictures: class folders
@@ -626,8 +664,8 @@ def _writer_context(networks, model, samples, labels, unlabelled):
 
 
 def _prediction_rows(networks, model, paths, k, how, context, unlabelled):
-    "Rows of `predict_files`, with what is known of the writer"
-    from midas_task2.evaluation.inference import predict_files
+    "Rows of `predict_data`, with what is known of the writer"
+    from midas_task2.evaluation.labelled import predict_data
 
     if unlabelled:
         from midas_task2.reading.writer import predict_unlabelled
@@ -635,7 +673,7 @@ def _prediction_rows(networks, model, paths, k, how, context, unlabelled):
         return predict_unlabelled(networks, _writer_parameters(networks, model), paths, k, how)
     (net, model_config), *others = networks
     adjust = context.adjust if context else None
-    return predict_files(net, model_config, paths, k, others=others, adjust=adjust, **how)
+    return predict_data(net, model_config, paths, k, others=others, adjust=adjust, **how)
 
 
 def _write_steps(paths, folder):
@@ -659,7 +697,7 @@ def _predict_pages(paths, model, k, tta, alphabet, overlay, as_json):
         if as_json:
             _show_row(r, n, True)
         elif 'error' not in r:
-            several = len(paths) > 1 or not Path(paths[0]).is_file()
+            several = len(paths) > 1 or not Path(paths[0]).is_file() or ', page ' in r['file']
             print(*([f'{one_line(r["file"])}:'] if several else []), r['text'], sep='\n')
         if 'error' in r:
             bad += [r['error']]
@@ -695,13 +733,20 @@ def _show_row(r, n, as_json):
 
 # %% ../nbs/80_cli.ipynb #80e11292
 def _audit(
-    labels: str = '',  # a CSV file with the columns file and label; default: the folders' names
+    labels: str = '',  # a table of labels (CSV, TSV, JSON lines, Excel); default: the folders' names
+    file_column: str = '',  # the table's column of files, by name or number; default: found by name
+    label_column: str = '',  # likewise its column of labels
+    classes: str = '',  # what numbers stand for: names with commas, a range such as 0-9A-Z, or a file of names
+    split: str = '',  # which split of the data: train, valid, test, or all; default: train where there is one
+    strict: bool = False,  # refuse pictures that cannot be read, rather than to list and leave them out
     reference: str = '',  # a network that knows the classes by name: checkpoint or output folder, or q1; default: none
     preprocessing: str = 'auto',  # full_page, fixed_scale, bbox_crop, mnist_style...; auto: by the pictures' size
     steps: int = 500,  # of each training; more take longer and resolve more
     seed: int = 0,  # of folds, weights and batches
 ):
-    "The options of an audit, for `delegates`"
+    "The options of an audit, as `audit_data` takes them"
+    options = _options(labels, file_column, label_column, classes, split, strict)
+    return dict(labels=options, reference=reference, preprocessing=preprocessing, steps=steps, seed=seed)
 
 # %% ../nbs/80_cli.ipynb #ab7bb1e8
 def _diagnosis_text(d):
@@ -726,20 +771,22 @@ def _matrix_lines(d):
     return [f'{i} labelled {j}: {100 * p:.1f} %' for p, i, j in sorted(ways, reverse=True)[:10]]
 
 # %% ../nbs/80_cli.ipynb #28a63087
-_FOLDER_HELP = 'a zip, tar or folder of class folders'
+_FOLDER_HELP = 'class folders, a table beside its pictures, a zip, IDX, npz, CSV of pixels...'
 
 
 @delegates(_audit)
 def diagnose(
-    path: Param(_FOLDER_HELP, str, opt=False),  # a zip, tar or folder of class folders
+    path: Param(_FOLDER_HELP, str, opt=False),  # labelled images in any form
     json: bool = False,  # print JSON
     **kwargs,
 ):
     "What is wrong with the labels of a folder: how many are right, where the others go, which loss to use"
     from midas_task2.audit.audit import diagnose as diagnose_data
 
-    d = diagnose_data(path, title='audit', **kwargs)
+    skipped: list = []
+    d = diagnose_data(path, title='audit', skipped=skipped, **_audit(**kwargs))
     _show(d, json, _diagnosis_text(d))
+    _check_left_out(skipped)
     return d
 
 # %% ../nbs/80_cli.ipynb #59267f86
@@ -748,7 +795,7 @@ _TABLE_HELP = 'the CSV file to write: file, given, recovered, confidence'
 
 @delegates(_audit)
 def relabel(
-    path: Param(_FOLDER_HELP, str, opt=False),  # a zip, tar or folder of class folders
+    path: Param(_FOLDER_HELP, str, opt=False),  # labelled images in any form
     out: Param(_TABLE_HELP, str, required=True) = '',  # the CSV file to write
     retrain: bool = False,  # complementary labels only: train two more networks by self-training; minutes to an hour
     json: bool = False,  # print JSON
@@ -758,11 +805,13 @@ def relabel(
     from midas_task2.audit.audit import save_relabelled
     from midas_task2.audit.self_training import relabel_data
 
-    audit, s, names = relabel_data(path, retrain=retrain, title='audit', **kwargs)
+    skipped: list = []
+    audit, s, names = relabel_data(path, retrain=retrain, title='audit', skipped=skipped, **_audit(**kwargs))
     save_relabelled(audit, s, names, out)
     changed = int((audit.corrected_labels != s.targets).sum())
     result = dict(audit.diagnosis, n=len(s), changed=changed, out=out)
     _show(result, json, f'{_diagnosis_text(audit.diagnosis)}\n{changed:,} of {len(s):,} labels changed: {out}')
+    _check_left_out(skipped)
     return audit
 
 # %% ../nbs/80_cli.ipynb #b4acbea8

@@ -21,9 +21,8 @@ import torch.nn.functional as F
 from ..augment import PRESETS
 from ..core.io import InputError, write_text
 from ..core.runtime import check_seed
-from ..data.archives import SafeArchive
-from ..data.folders import idx_pair, infer_vocab, list_labelled_files, load_labelled
-from ..data.images import decode, preprocess_array, read_bytes
+from ..data.folders import TO_LEARN, list_skipped, load_named, open_labelled
+from ..data.images import decode, preprocess_array
 from ..data.imageset import ImageSet, image_stats
 from ..data.splits import stratified_folds
 from ..evaluation.inference import predict_probs
@@ -292,26 +291,34 @@ def audit_labels(
     return reestimate(s, d, pred_probs, fold, nets, again or steps * 8 // 5, seed, device, title)
 
 # %% ../../nbs/45_audit.audit.ipynb #c217a112
-def _first_size(src, names):
-    "Shorter side of the first image, in pixels"
-    return min(decode(read_bytes(src, names[0]), names[0], lambda img: img.size))
+def _is_small(data):
+    "Whether the images are as small as MNIST's: by the shorter side of the first that decodes"
+    if data.pixels is not None:
+        return min(data.pixels.shape[1:]) < 100
+    for name in data.names:
+        try:
+            return min(decode(data.read(name), name, lambda img: img.size)) < 100
+        except InputError:
+            continue
+    return False
 
 # %% ../../nbs/45_audit.audit.ipynb #b21dbf7a
 def load_noisy_folder(
-    path: Path | str,  # a zip, tar or folder of class folders, or one that holds MNIST's test files
-    labels: Path | str = '',  # a CSV file with the columns file and label; default: the folders' names
+    path: Path | str,  # as for `open_labelled`: class folders, a table beside its pictures, a file of arrays...
+    labels='',  # `DataOptions`, or a table of labels; default: the folders' names
     preprocessing: str = 'auto',  # a name in `PREPROCESSORS`; 'auto': by the first image's size
+    skipped: list | None = None,  # gets a line for each picture that cannot be read
 ) -> tuple:  # `ImageSet` of the classes that occur, and the files' names
-    "Labelled images of any kind; raises `InputError` at the first that does not decode"
-    vocab = infer_vocab(path, labels)
-    with SafeArchive(path) as src:
-        names = [] if not labels and idx_pair(src) else [n for n, _ in list_labelled_files(src, vocab, labels)]
-        small = not names or _first_size(src, names) < 100
+    "Labelled images of any kind; those that do not decode are listed, and with `strict` raise `InputError`"
     if preprocessing == 'auto':
-        preprocessing = 'mnist_style' if small else 'full_page'
-    s = load_labelled(path, vocab, preprocessing, labels)
+        with open_labelled(path, labels, TO_LEARN) as data:
+            preprocessing = 'mnist_style' if _is_small(data) else 'full_page'
+    s, names, left_out = load_named(path, None, preprocessing, labels, TO_LEARN)
+    list_skipped(left_out)
+    if skipped is not None:
+        skipped += left_out
     occurring = [c for i, c in enumerate(s.vocab) if (s.targets == i).any()]
-    return replace(s.classes(occurring), name=s.name), names or [str(i) for i in range(len(s))]
+    return replace(s.classes(occurring), name=s.name), names
 
 # %% ../../nbs/45_audit.audit.ipynb #1eddd3f1
 def reference_pred_probs(
@@ -358,30 +365,31 @@ def save_relabelled(
 
 # %% ../../nbs/45_audit.audit.ipynb #6f04844a
 def audit_data(
-    data,  # a zip, tar or folder of class folders; an `ImageSet`; or pictures, as for `load(...).predict`
-    labels='',  # of a path: a table with the columns file and label; of pictures: [N], names or numbers of classes
+    data,  # a path as for `open_labelled`; an `ImageSet`; or pictures, as for `load(...).predict`
+    labels='',  # of a path: `DataOptions`, or a table of labels; of pictures: [N], names or numbers of classes
     reference: Path | str = '',  # a network that knows the classes by name, as for `checkpoint_folder`; default: none
     preprocessing: str = 'auto',  # a name in `PREPROCESSORS`; 'auto': by the first picture's size
     steps: int = 500,  # of each training
     seed: int = 0,  # of folds, weights and batches
     title: str = '',  # shown with each epoch; empty: silent
+    skipped: list | None = None,  # gets a line for each file of a path that cannot be read
 ) -> tuple:  # `Audit`, `ImageSet`, names of the pictures
     "Audit labels of any kind; raises `InputError` for what cannot be audited"
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
         raise InputError(f'--steps {steps}: give 1 or more')
     check_seed(seed)
-    s, names, images = _audited(data, labels, preprocessing)
+    s, names, images = _audited(data, labels, preprocessing, skipped)
     known = reference_pred_probs(checkpoint_folder(reference), images, s.vocab) if reference else None
     return audit_labels(s, known, int(steps), seed=seed, title=title), s, names
 
 
-def _audited(data, labels, preprocessing):
+def _audited(data, labels, preprocessing, skipped):
     "The set to audit, the names of its pictures, and a function that gives them in another preprocessing"
     if isinstance(data, str | Path):
-        s, names = load_noisy_folder(data, labels, preprocessing)
+        s, names = load_noisy_folder(data, labels, preprocessing, skipped)
 
         def images(preprocessing):
-            return load_labelled(data, infer_vocab(data, labels), preprocessing, labels).images
+            return load_named(data, None, preprocessing, labels, TO_LEARN)[0].images
 
         return s, names, images
     s = data if isinstance(data, ImageSet) else labelled_set(data, labels, preprocessing)
@@ -394,7 +402,7 @@ def _audited(data, labels, preprocessing):
 def diagnose(
     data,  # as for `audit_data`
     labels='',  # as for `audit_data`
-    **kwargs,  # `reference`, `preprocessing`, `steps`, `seed`, `title` of `audit_data`
+    **kwargs,  # `reference`, `preprocessing`, `steps`, `seed`, `title`, `skipped` of `audit_data`
 ) -> dict:  # `kind`, `means`, `share_right` with its bounds, `advice`, `transition`, `recovered_transition`...
     "What is wrong with the labels of a data set: how many are right, where the others go, which loss to use"
     audit = audit_data(data, labels, **kwargs)[0]

@@ -268,7 +268,7 @@ def relabel_data(
     data,  # as for `audit_data`
     labels='',  # as for `audit_data`
     retrain: bool = False,  # complementary labels only: self-training; minutes to an hour
-    **kwargs,  # `reference`, `preprocessing`, `steps`, `seed`, `title` of `audit_data`
+    **kwargs,  # `reference`, `preprocessing`, `steps`, `seed`, `title`, `skipped` of `audit_data`
 ) -> tuple:  # `Audit`, `ImageSet`, names of the pictures
     "Audit labels, and correct them by longer training where that is asked for"
     audit, s, names = audit_data(data, labels, **kwargs)

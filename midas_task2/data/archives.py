@@ -202,26 +202,48 @@ def _seekable(path):
     return tmp
 
 # %% ../../nbs/10_data.archives.ipynb #ef5bdada
+class _Skip(str):
+    "Why a file of a folder is left out and listed, rather than the folder refused"
+
+
 def _in_folder(full, root):
     "Bytes of the file at `full`, and what is wrong with it"
     st = os.lstat(full)
-    inside = os.path.realpath(full).startswith(os.path.join(root, ''))
-    if stat.S_ISLNK(st.st_mode) and inside and os.path.exists(full):
+    if stat.S_ISLNK(st.st_mode):
+        if not os.path.exists(full):
+            return 0, _Skip('is a link to nothing')
+        if not _is_inside(full, root):
+            return 0, _Skip('is a link that leads out of the folder')
+        if os.path.isdir(full):
+            return 0, _Skip('is a link to a folder that holds it')
         st = os.stat(full)
     return st.st_size, None if stat.S_ISREG(st.st_mode) else 'is a link or a device'
 
+
+def _is_inside(full, root):
+    return os.path.realpath(full).startswith(os.path.join(root, ''))
+
 # %% ../../nbs/10_data.archives.ipynb #24481830
+def _follows(full, root, above):
+    "Whether the folder at `full` is walked: not when it is a link that leads out, or back to one of those `above`"
+    return not os.path.islink(full) or _is_inside(full, root) and os.path.realpath(full) not in above
+
+
 def _open_folder(path, stack):
     "Entries and reader of a folder"
     root = os.path.realpath(path)
+    above = {str(path): {root}}  # the real places of each folder and of those that hold it, so that no walk is endless
 
     def failed(e):
         raise e
 
     def entries():
-        for d, dirs, files in os.walk(path, onerror=failed):
-            dirs[:] = [x for x in dirs if not x.startswith('.')]
-            for f in files + [x for x in dirs if os.path.islink(os.path.join(d, x))]:
+        for d, dirs, files in _few(os.walk(path, onerror=failed, followlinks=True)):
+            held = above.pop(d)
+            within = {x: os.path.join(d, x) for x in dirs if not x.startswith('.')}
+            dirs[:] = [x for x, full in within.items() if _follows(full, root, held)]
+            above.update({within[x]: {*held, os.path.realpath(within[x])} for x in dirs})
+            for f in files + [x for x in within if x not in dirs]:
                 full = os.path.join(d, f)
                 yield os.path.relpath(full, path), *_in_folder(full, root), full
 
@@ -271,6 +293,7 @@ class SafeArchive:
         path: Path | str,  # raises `InputError` when it is missing, empty, truncated or unsafe
     ):
         self.path, self._lock, self._stack = Path(path), threading.Lock(), ExitStack()
+        self.skipped: list[str] = []  # a line for each file that was left out: links that lead out of a folder
         try:
             entries, self._read = _open_any(self.path, self._stack)
             self._keys = self._checked(entries)
@@ -285,6 +308,9 @@ class SafeArchive:
         for name, size, problem, key in _few(entries):
             if not (clean := _clean_name(name, control=local)):
                 continue
+            if isinstance(problem, _Skip):
+                self.skipped.append(one_line(f'{self.path}: {clean!r} inside {problem}; replace it by the file itself'))
+                continue
             if problem:
                 raise _Refused(f'{clean!r} inside {problem}', 'replace it by the file itself')
             if clean in keys:
@@ -294,13 +320,20 @@ class SafeArchive:
                 raise _Refused(f'{clean!r} inside unpacks to more than any file of ours')
             keys[clean] = key
         if not keys:
-            raise _Refused('empty, no file inside')
+            raise _no_file(self.path, self.skipped)
         return keys
 
     @property
     def names(self) -> list[str]:
         "Relative posix paths, in order"
         return sorted(self._keys)
+
+    def file(
+        self,
+        name: str,  # one of `names`
+    ) -> Path | None:
+        "Where a file of a folder lies on disk; None inside an archive"
+        return Path(self._keys[name]) if os.path.isdir(self.path) else None
 
     def read(
         self,
@@ -346,6 +379,40 @@ def _short(e):
     return one_line(' '.join((str(e) or type(e).__name__).split()))[:120]
 
 
+def _no_file(path, skipped):
+    "Why nothing is left of a folder or archive"
+    if not skipped:
+        remedy = 'give the folder that holds the files' if os.path.isdir(path) else AGAIN
+        return _Refused('empty, no file inside', remedy)
+    why = skipped[0].removeprefix(one_line(f'{path}: ')).split(';')[0]
+    return _Refused(f'no file inside but {len(skipped)} link(s): {why}', 'replace it by the file itself')
+
+
+_OTHER_KINDS = (  # first bytes, what such a file is, and the remedy
+    (b'7z\xbc\xaf', 'a 7z archive', 'unpack it and give the folder'),
+    (b'Rar!', 'a RAR archive', 'unpack it and give the folder'),
+    (b'\x28\xb5\x2f\xfd', 'packed with zstd', 'unpack it and give the folder'),
+    (b'\x89PNG', 'a picture', 'give the folder that holds it'),
+    (b'\xff\xd8\xff', 'a picture', 'give the folder that holds it'),
+    (b'\x89HDF', 'an HDF5 file', 'save its arrays as .npz'),
+    (b'%PDF', 'a PDF', 'save its pages as PNG, or read them with `midas_task2 predict --page`'),
+    (b'\x80', 'a Python pickle', 'it could run code when opened: save its arrays as .npz'),
+    (b'SQLite', 'a database', 'export a CSV file'),
+)
+
+
+def _other_kind(path):
+    "What the file at `path` is, and the remedy, when it was never meant as an archive"
+    with open(path, 'rb') as f:
+        head = f.read(512)
+    for magic, kind, remedy in _OTHER_KINDS:
+        if head.startswith(magic):
+            return f'is {kind}, no zip or tar; {remedy}'
+    page = head.lstrip()[:1] == b'<'  # what a server sends in place of a file
+    if head and not page and not re.search(rb'[^\t\n\r\x20-\x7e\x80-\xff]', head):
+        return 'is a text file, no zip or tar; give the zip, tar or folder that holds the data'
+
+
 def _why_not(e, path):
     "What is wrong with the archive or folder at `path`, and the remedy"
     if isinstance(e, _Refused):
@@ -354,7 +421,7 @@ def _why_not(e, path):
         return f'cannot be opened ({_short(e)}); make it readable'
     if isinstance(e, OSError) and e.errno == errno.ENOSPC:
         return f'no room to unpack it in {tempfile.gettempdir()}; make some, or set TMPDIR'
-    return f'truncated, or not a zip or tar; {AGAIN}'
+    return _other_kind(path) or f'truncated, or not a zip or tar; {AGAIN}'
 
 # %% ../../nbs/10_data.archives.ipynb #d2cf1dd3
 def _damaged(path, name, e):

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.io import InputError, data_home, one_line
 from .download import locate, read_source
-from .folders import infer_vocab, load_labelled
+from .folders import TO_LEARN, DataOptions, as_options, list_skipped, load_named
 from .images import get_preprocessor, parallel_map, parse_idx, preprocess_all, stack_images
 from .imageset import ImageSet, cached_set
 from .splits import stratified_split
@@ -101,13 +101,14 @@ class DataSource:
 
     kind: str  # 'real', 'embedded', or 'own': drawings of the user's
     found: dict = field(default_factory=dict)  # source name -> (path, digest)
-    labels: Path | str = ''  # the table of labels of drawings of the user's own; none: class folders
+    labels: DataOptions | Path | str = ''  # how to read drawings of the user's own, or their table of labels
+    skipped: list = field(default_factory=list, compare=False, repr=False)  # a line for each picture that was left out
 
 # %% ../../nbs/17_data.datasets.ipynb #587cb2ff
 def resolve_data(
     data: str = 'auto',  # 'auto', 'embedded', a folder with the sources or, for `drawings` alone, your class folders
     roles=tuple(ROLES),  # what will be loaded
-    labels: Path | str = '',  # a CSV file for drawings of your own, as for `read_labels`; default: class folders
+    labels: DataOptions | Path | str = '',  # how to read drawings of your own, or their table of labels
 ) -> DataSource:
     "Where the data for `roles` comes from; raises `InputError` when a named folder lacks a source"
     if labels:
@@ -125,7 +126,7 @@ def resolve_data(
     if data == 'auto':
         return DataSource('embedded')
     if set(roles) == {'drawings'}:
-        return _own(data, roles)
+        return _own(data, roles, labels)
     raise _lacks(data, lacking)
 
 # %% ../../nbs/17_data.datasets.ipynb #990cce70
@@ -138,8 +139,10 @@ def _lacks(data, lacking):
 def _own(data, roles, labels=''):
     "Drawings of the user's own"
     if data in ('auto', 'embedded') or set(roles) != {'drawings'}:
-        why = 'labels go with drawings of your own; name their zip or folder with `--data`'
-        raise InputError(one_line(f'{labels}: {why}'))
+        what = as_options(labels).labels or '--classes, --split and columns'
+        raise InputError(
+            one_line(f'{what}: labels go with drawings of your own; name their zip or folder with `--data`')
+        )
     return DataSource('own', dict(trainPart1=(Path(data), '')), labels)
 
 # %% ../../nbs/17_data.datasets.ipynb #7ddc08d5
@@ -153,7 +156,11 @@ def load_drawings(
     path, labels = source.found['trainPart1'][0], source.labels
     if source.kind == 'real':
         return read_drawings(path, preprocessing)
-    return load_labelled(path, infer_vocab(path, labels), preprocessing, labels)
+    s, _, skipped = load_named(path, None, preprocessing, labels, TO_LEARN)
+    news = [line for line in skipped if line not in source.skipped]  # they are read again for each preprocessing
+    source.skipped.extend(news)
+    list_skipped(news)
+    return s
 
 # %% ../../nbs/17_data.datasets.ipynb #97c44715
 def _build_set(role, source, preprocessing):

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['MODES', 'PREPROCESSORS', 'IMAGE_SUFFIXES', 'ImageLimits', 'to_ink', 'open_document', 'open_page', 'read_ink',
            'ink_and_note', 'full_page', 'bounding_box', 'fixed_scale', 'bbox_crop', 'mnist_style', 'get_preprocessor',
-           'preprocess_array', 'decode', 'read_bytes', 'parallel_map', 'read_images', 'preprocess_all', 'stack_images',
-           'parse_idx']
+           'preprocess_array', 'decode', 'read_bytes', 'file_pages', 'parallel_map', 'read_images', 'preprocess_all',
+           'stack_images', 'parse_idx']
 
 # %% ../../nbs/13_data.images.ipynb #7edc96fa
 import io
 import math
 import os
+import re
 import struct
 import threading
 import time
@@ -19,13 +20,13 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 from tqdm import tqdm
 
 from ..core.io import InputError, one_line
@@ -303,22 +304,79 @@ def preprocess_array(
     return stack_images(parallel_map(lambda a: preprocess(Image.fromarray(a)), images), len(images), preprocessing)
 
 # %% ../../nbs/13_data.images.ipynb #045899e5
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.pgm', '.ppm')
+IMAGE_SUFFIXES = (
+    '.png',
+    '.jpg',
+    '.jpeg',
+    '.jpe',
+    '.jfif',
+    '.bmp',
+    '.gif',
+    '.tif',
+    '.tiff',
+    '.webp',
+    '.pgm',
+    '.ppm',
+    '.pbm',
+    '.pnm',
+    '.avif',
+    '.heic',
+    '.heif',
+)
 _FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF', 'TIFF', 'WEBP', 'PPM')  # Pillow's names for them
+_HEIC = b'heic', b'heix', b'heim', b'heis', b'hevc', b'mif1', b'msf1'  # brands at byte 8
 # Pillow's warnings about odd files add nothing to our messages, and filters cannot be set for one thread.
 warnings.filterwarnings('ignore', module='PIL')
 _alone = threading.Lock()
+
+
+def _formats(data):
+    "The formats to try; raises `ImportError` when the file's own needs a package that is missing"
+    if data[4:8] != b'ftyp':
+        return _FORMATS
+    if data[8:12] in _HEIC:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        return ('HEIF',)
+    if not features.check('avif'):
+        raise ImportError
+    return ('AVIF',)
 
 # %% ../../nbs/13_data.images.ipynb #79216008
 def _opened(data, full_size=False):
     "The image in `data`, not yet decoded; a large JPEG will be decoded at reduced size, unless `full_size`"
     given = isinstance(data, Image.Image)
-    img = data if given else Image.open(io.BytesIO(data), formats=_FORMATS)
+    img = data if given else Image.open(io.BytesIO(data), formats=_formats(data))
     if not img.width * img.height <= _LIMITS.max_pixels:
         raise Image.DecompressionBombError
     if not (full_size or given) and min(img.size) >= 2 * _LIMITS.draft_side:
         img.draft('L', (_LIMITS.draft_side, _LIMITS.draft_side))
     return img
+
+# %% ../../nbs/13_data.images.ipynb #ea40d714
+_OTHER_KINDS = (  # what a file begins with, what it is, and the remedy
+    (rb'%PDF', 'a PDF', 'read its pages with `midas_task2 predict --page`, or save it as PNG'),
+    (rb'version https://git-lfs', 'a pointer of Git LFS', 'run `git lfs pull`'),
+    (rb'8BPS|gimp xcf|\x00\x00\x00\x0cjP', 'of a format that is not read', 'save it as PNG'),
+    (rb'PK\x03\x04', 'a zip', 'unpack it, or give it as a folder of pictures'),
+    (rb'(?s)\s*<.{0,4000}<svg|\s*<svg', 'an SVG drawing, which has no pixels', 'export it as PNG'),
+    (rb'\s*<', 'a web page', 'download the picture itself'),
+)
+
+
+def _no_image(data, e):
+    "What the content is, where it is no image, and the remedy"
+    if data[4:8] == b'ftyp' and isinstance(e, ImportError):
+        return (
+            'is a HEIC photograph; install pillow-heif (`pip install "midas_task2[heic]"`), or save it as JPEG'
+            if data[8:12] in _HEIC
+            else 'is an AVIF picture; update Pillow to 11.3 or newer, or save it as PNG'
+        )
+    for pattern, what, remedy in _OTHER_KINDS:
+        if re.match(pattern, data[:5000]):
+            return f'is {what}; {remedy}'
+    return f'does not decode as an image ({type(e).__name__}); replace or remove the file'
 
 # %% ../../nbs/13_data.images.ipynb #9af4e407
 def decode(
@@ -342,7 +400,7 @@ def decode(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise bad(f'has more than {_LIMITS.max_pixels // 10**6} million pixels; make it smaller') from None
     except Exception as e:  # decoders raise far more types than they document when the content is hostile
-        raise bad(f'does not decode as an image ({type(e).__name__}); replace or remove the file') from None
+        raise bad(_no_image(data, e)) from None
 
 # %% ../../nbs/13_data.images.ipynb #aeaa3fba
 def read_bytes(
@@ -355,6 +413,71 @@ def read_bytes(
         if (n := os.path.getsize(path)) > _LIMITS.file_bytes:
             raise InputError(f'{path}: has {n >> 20} MiB, more than this reads; make it smaller')
     return source.read(name) if isinstance(source, SafeArchive) else path.read_bytes()
+
+# %% ../../nbs/13_data.images.ipynb #a2bddb8a
+_MOST_PAGES = 1000  # of one file
+_PDF_SCALE = 200 / 72  # pixels per point: 200 dpi
+
+
+def file_pages(
+    data: bytes,  # the content of a picture, a TIFF of several pages, or a PDF
+    name: str,  # the file's name, for messages
+):  # yields pairs: a name, and the bytes of one picture; raises `InputError` that names the file
+    "The pages of a PDF or of a TIFF with several, one after the other; any other file is one page"
+    if data[:1024].lstrip().startswith(b'%PDF'):
+        yield from _pdf_pages(data, name)
+    elif data[:4] in (b'II*\0', b'MM\0*'):
+        yield from _tiff_pages(data, name)
+    else:
+        yield name, data
+
+
+def _tiff_pages(data, name):
+    "Each frame of a TIFF as a file of its own; a single one as it is"
+    try:
+        img = _opened(data, full_size=True)
+        n = min(img.n_frames, _MOST_PAGES)
+    except Exception:
+        n = 1  # `decode` says what is wrong
+    if n == 1:
+        yield name, data
+        return
+    for k in range(n):
+        try:
+            img.seek(k)
+            if img.width * img.height > _LIMITS.max_pixels:
+                raise InputError(one_line(f'{name}, page {k + 1}: has too many pixels; make it smaller'))
+            yield f'{name}, page {k + 1}', _png(img)
+        except (OSError, ValueError, EOFError, SyntaxError, TypeError) as e:
+            if isinstance(e, InputError):
+                raise
+            raise InputError(one_line(f'{name}, page {k + 1}: does not decode; replace or remove it')) from None
+
+
+def _png(img):
+    "An image as the bytes of a PNG"
+    f = io.BytesIO()
+    (img if img.mode in ('1', 'L', 'P', 'RGB', 'RGBA', 'LA') else img.convert('RGB')).save(f, 'PNG', compress_level=1)
+    return f.getvalue()
+
+# %% ../../nbs/13_data.images.ipynb #43d9b9a3
+def _pdf_pages(data, name):
+    "Each page of a PDF, drawn at 200 dpi"
+    try:
+        from pypdfium2 import PdfDocument, PdfiumError
+    except ImportError:
+        remedy = 'install pypdfium2 (`pip install "midas_task2[pdf]"`), or save its pages as PNG'
+        raise InputError(one_line(f'{name}: is a PDF; {remedy}')) from None
+    try:
+        document = PdfDocument(data)
+    except PdfiumError as e:
+        why = f'does not open as a PDF ({" ".join(str(e).split())[:80]}); remove its password, or save it again'
+        raise InputError(one_line(f'{name}: {why}')) from None
+    with closing(document):
+        for k in range(min(len(document), _MOST_PAGES)):
+            page = document[k]
+            scale = min(_PDF_SCALE, _LIMITS.longest_side / max(*page.get_size(), 1))
+            yield f'{name}, page {k + 1}' if len(document) > 1 else name, _png(page.render(scale=scale).to_pil())
 
 # %% ../../nbs/13_data.images.ipynb #c51c6909
 _QUICK = 0.002  # seconds of work below which threads do not pay

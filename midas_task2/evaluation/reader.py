@@ -24,13 +24,8 @@ from .. import models
 from ..core.io import InputError, one_line, pretrained_path
 from ..data.images import MODES, PREPROCESSORS, decode, preprocess_array, read_ink
 from ..data.imageset import ImageSet
-from midas_task2.evaluation.inference import (
-    check_same_classes,
-    evaluate_files,
-    labelled_scores,
-    predict_tta,
-    predict_with_notes,
-)
+from .inference import check_same_classes, labelled_scores, predict_tta, predict_with_notes
+from .labelled import evaluate_data
 from .pictures import class_numbers, collect_labels, open_pictures
 from ..training.checkpoint import checkpoint_folder, load_checkpoints
 
@@ -278,16 +273,15 @@ class Reader:
 
     def evaluate(
         self,
-        data,  # a path for `evaluate_files`, an `ImageSet`, pictures as for `predict`, or a data loader with labels
-        labels=None,  # of a path: a table; of pictures: [N] names or numbers of classes
+        data,  # a path for `evaluate_data`, an `ImageSet`, pictures as for `predict`, or a data loader with labels
+        labels=None,  # of a path: a table, or `DataOptions`; of pictures: [N] names or numbers of classes
         k: int = 20,  # confusions to list
         tta: int = 0,  # as for `stream`
         preprocess: str = 'auto',  # as for `stream`
     ) -> dict:  # `n`, `accuracy` with its interval, `confusions`, `skipped`..., as of the command line
         "Accuracy on labelled pictures; raises `InputError` when a label is unknown, or no picture can be read"
         if isinstance(data, str | Path):
-            (net, config), *others = self.networks
-            return evaluate_files(net, config, data, labels, k, others, tta, preprocess)
+            return evaluate_data(self.networks, data, labels, k, tta, preprocess)
         if isinstance(data, ImageSet):
             return self._evaluate_set(data, k, tta)
         found: list = []

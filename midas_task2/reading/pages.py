@@ -21,10 +21,11 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.special import logsumexp
 
 from ..core.io import InputError, pretrained_path, read_json, write_text
-from ..data.images import PREPROCESSORS, decode, open_page
+from ..data.folders import picture_files
+from ..data.images import PREPROCESSORS, decode, file_pages, open_page
 from ..data.imageset import ImageSet
 from ..data.writers import fit_writer_model
-from ..evaluation.inference import check_same_classes, image_files, predict_probs
+from ..evaluation.inference import check_same_classes, predict_probs
 
 # %% ../../nbs/48_reading.pages.ipynb #2590b575
 _BELOW = dict(g=0.38, j=0.26, p=0.38, q=0.38, y=0.38, Q=0.09)  # share of the height below the base line
@@ -936,9 +937,25 @@ def _check_networks(networks, k, overlay):
         raise InputError(f'--overlay {overlay}: give the name of a PNG file')
 
 
+def _pages(paths, stack):
+    "Name and bytes of each page, or the error in its place; a PDF and a TIFF hold several"
+    for file, read in picture_files(paths, stack, pages=True):
+        try:
+            yield from file_pages(read(), file)
+        except (InputError, OSError) as e:
+            yield file, e
+
+
+def _sound(content):
+    "`content`, raised when it is an error"
+    if isinstance(content, Exception):
+        raise content
+    return content
+
+
 def predict_pages(
     networks: list,  # pairs from `load_checkpoint`, with the same classes
-    paths: list,  # files, folders, zips or tars
+    paths: list,  # pictures, PDF files, folders, zips or tars
     alphabet: str = '',  # for `alphabet_classes`
     k: int = 5,  # how many classes to list per character
     overlay: Path | str = '',  # a PNG file to write, for a single page
@@ -948,9 +965,9 @@ def predict_pages(
     vocab, predict, model = networks[0][1].vocab, page_predictor(networks), load_size_model()
     alphabet_classes(alphabet, vocab)
     with ExitStack() as stack:
-        for file, read in image_files(paths, stack):
+        for file, content in _pages(paths, stack):
             try:
-                picture, ink = decode(read(), file, open_page, full_size=True)
+                picture, ink = decode(_sound(content), file, open_page, full_size=True)
                 page = read_page(ink, predict, vocab, model, alphabet, k)
             except (InputError, OSError) as e:
                 yield dict(file=file, error=str(e) if str(e).startswith(file) else f'{file}: {e}')

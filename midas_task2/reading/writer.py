@@ -25,14 +25,12 @@ from scipy.stats import chi2
 
 from ..core.io import InputError, dataclass_from_dict, one_line, read_json, write_text
 from ..core.stats import clustered_mean
-from ..data.archives import SafeArchive
-from ..data.folders import list_labelled_files, load_labelled, read_column
+from ..data.folders import as_options, column_of_files, load_labelled, open_labelled, picture_files
 from ..data.geometry import ink_slant
-from ..data.images import read_bytes
 from ..data.imageset import ImageSet
 from ..data.splits import writer_folds
 from ..data.writers import other_drawings, writer_features
-from ..evaluation.inference import image_files, labelled_scores, predict_stream, prediction_row
+from ..evaluation.inference import labelled_scores, predict_stream, prediction_row
 
 # %% ../../nbs/47_reading.writer.ipynb #a28f2cb1
 def class_groups(
@@ -517,27 +515,28 @@ def adjust_unlabelled(
 # %% ../../nbs/47_reading.writer.ipynb #885d520d
 def writers_of_files(
     names: list,  # of files, posix paths
-    labels: Path | str = '',  # the table of labels
+    labels='',  # the table of labels, or `DataOptions`
     column: str = '',  # its column that names the writer
     pattern: str = '',  # or a regular expression for the file's name; its first group names the writer
 ) -> list:  # of str; raises `InputError` at the first file whose writer is not named
     "Whose each drawing is"
     if bool(column) == bool(pattern):
         raise InputError('whose drawing is it? give either --writer-column or --writer-pattern')
-    if column and not labels:
+    options = as_options(labels)
+    if column and not options.labels:
         raise InputError(f'--writer-column {column}: is a column of the table of labels; give it with --labels')
     where = f'--writer-column {column}' if column else f'--writer-pattern {pattern}'
-    found = read_column(labels, column) if column else _matched(names, pattern)
+    found = column_of_files(names, options, column) if column else _matched(names, pattern)
     for name in names:
-        if not found.get(str(PurePosixPath(name))):
+        if not found.get(name):
             raise InputError(one_line(f'{where}: names no writer for {name}; correct it, or leave the file out'))
-    return [found[str(PurePosixPath(name))] for name in names]
+    return [found[name] for name in names]
 
 
 def _matched(names, pattern):
     "What the pattern finds in each file's name"
     try:
-        searched = {str(PurePosixPath(n)): re.search(pattern, PurePosixPath(n).name) for n in names}
+        searched = {n: re.search(pattern, PurePosixPath(n).name) for n in names}
     except re.error as e:
         raise InputError(one_line(f'--writer-pattern {pattern}: no regular expression ({e})')) from None
     return {n: m[1 if m.re.groups else 0] for n, m in searched.items() if m}
@@ -576,11 +575,13 @@ def _predict_with_pages(networks, path, labels, how):
         pages.append(of_part)
         return pred_probs
 
-    with SafeArchive(path) as src:
-        names, targets = zip(*list_labelled_files(src, first[1].vocab, labels or None))
-        readers = [(name, partial(read_bytes, src, name)) for name in names]
+    with open_labelled(path, labels, vocab=first[1].vocab) as data:
+        if data.read is None or data.pixels is not None:
+            raise InputError(one_line(f'{path}: holds arrays, which do not say who drew them; give pictures in files'))
+        names, targets = data.names, data.targets(first[1].vocab)
+        readers = [(name, partial(data.read, name)) for name in names]
         predicted = list(predict_stream(*first, readers, others=others, adjust=keep, **how))
-    return predicted, list(targets), list(names), np.concatenate(pages)
+    return predicted, targets.tolist(), names, np.concatenate(pages)
 
 
 def _gain(before, after, s):
@@ -606,7 +607,7 @@ def predict_unlabelled(
         return pred_probs
 
     with ExitStack() as stack:
-        files = image_files(paths, stack)
+        files = picture_files(paths, stack)
         predicted = list(predict_stream(*first, files, others=others, adjust=keep, **(how or {})))
     sound = [i for i, (_, p) in enumerate(predicted) if not isinstance(p, InputError)]
     if sound:
