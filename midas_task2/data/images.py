@@ -341,6 +341,8 @@ def decode(
             return preprocess(img)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise bad(f'has more than {_LIMITS.max_pixels // 10**6} million pixels; make it smaller') from None
+    except InputError:
+        raise  # of `preprocess`, which says what is wrong
     except Exception as e:  # decoders raise far more types than they document when the content is hostile
         raise bad(f'does not decode as an image ({type(e).__name__}); replace or remove the file') from None
 
