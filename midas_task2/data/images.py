@@ -399,6 +399,8 @@ def decode(
             return preprocess(img)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise bad(f'has more than {_LIMITS.max_pixels // 10**6} million pixels; make it smaller') from None
+    except InputError:
+        raise  # of `preprocess`, which says what is wrong
     except Exception as e:  # decoders raise far more types than they document when the content is hostile
         raise bad(_no_image(data, e)) from None
 
