@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/23_data.forms.ipynb #1f62a57e
+# %% ../../nbs/23_data.forms.ipynb #fcf96ee6
+import os
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from .images import decode, get_preprocessor, preprocess_array, read_images, to_
 from .imageset import ImageSet
 from .synthetic import VOCAB
 
-# %% ../../nbs/23_data.forms.ipynb #5afdce73
+# %% ../../nbs/23_data.forms.ipynb #67210e2e
 def _vocab_of(texts):
     "The labels in use, in order: characters as in `VOCAB`, numbers by size, then other names"
     found = set(texts)
@@ -101,7 +102,7 @@ def _to_numpy(a):
         else found
     )
 
-# %% ../../nbs/23_data.forms.ipynb #2bf33a0f
+# %% ../../nbs/23_data.forms.ipynb #4d92aaea
 _SMALL_SIDE = 100  # pixels, below which images of one size are kept as they are
 
 
@@ -143,9 +144,13 @@ def _picture_of(a, name):
     a = np.asarray(a)
     return Image.fromarray(grey_images(a[None], name)[0])
 
-# %% ../../nbs/23_data.forms.ipynb #190060bf
+# %% ../../nbs/23_data.forms.ipynb #212a71e5
 def _from_disk(path, options, preprocessing, vocab):
     "The set of labelled images in any form on disk"
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            one_line(f'{str(path)[:60]}: is no path; give one folder or file, or use ImageSet.from_arrays')
+        )
     path = Path(path)
     with open_labelled(path, options, (), _class_list(vocab)) as data:
         list_skipped(data.skipped)
@@ -209,7 +214,7 @@ def _sound_ones(results, data, strict):
     list_skipped(errors)
     return images, kept
 
-# %% ../../nbs/23_data.forms.ipynb #03ffa041
+# %% ../../nbs/23_data.forms.ipynb #ab47bcd8
 def _refuse(path, wanted, what):
     "Raise `InputError` when the file at `path` has none of the wanted suffixes"
     p = Path(path)
@@ -290,7 +295,7 @@ def from_parquet(cls: ImageSet, path, **kwargs) -> ImageSet:
     _refuse(path, ('.parquet', '.arrow'), 'parquet or Arrow file')
     return _folder_set(path, **kwargs)
 
-# %% ../../nbs/23_data.forms.ipynb #361e1232
+# %% ../../nbs/23_data.forms.ipynb #671ee129
 def _is_hugging_face(data):
     return hasattr(data, 'features') and hasattr(data, 'column_names')
 
@@ -354,7 +359,7 @@ def _items(data):
         return [data[i] for i in range(len(data))]
     return list(data)
 
-# %% ../../nbs/23_data.forms.ipynb #084d4632
+# %% ../../nbs/23_data.forms.ipynb #9417e245
 @patch(cls_method=True)
 def from_dataset(
     cls: ImageSet,
