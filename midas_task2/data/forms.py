@@ -28,7 +28,7 @@ from .images import decode, get_preprocessor, preprocess_array, read_images, to_
 from .imageset import ImageSet
 from .synthetic import VOCAB
 
-# %% ../../nbs/23_data.forms.ipynb #67210e2e
+# %% ../../nbs/23_data.forms.ipynb #0388b74e
 def _vocab_of(texts):
     "The labels in use, in order: characters as in `VOCAB`, numbers by size, then other names"
     found = set(texts)
@@ -96,13 +96,21 @@ def _to_numpy(a):
             found[:] = a
             return found
     found = np.asarray(a)
+    if (
+        found.dtype == object
+        and found.ndim == 1
+        and len(found)
+        and np.ndim(found[0])
+        and len({np.shape(v) for v in found}) == 1
+    ):
+        return np.stack([_to_numpy(v) for v in found])  # a Series of arrays
     return (
         np.asarray(found.tolist())
         if found.dtype == object and found.ndim == 1 and len(found) and np.ndim(found[0]) == 0
         else found
     )
 
-# %% ../../nbs/23_data.forms.ipynb #4d92aaea
+# %% ../../nbs/23_data.forms.ipynb #ea03f81f
 _SMALL_SIDE = 100  # pixels, below which images of one size are kept as they are
 
 
@@ -144,7 +152,7 @@ def _picture_of(a, name):
     a = np.asarray(a)
     return Image.fromarray(grey_images(a[None], name)[0])
 
-# %% ../../nbs/23_data.forms.ipynb #212a71e5
+# %% ../../nbs/23_data.forms.ipynb #ae5a6507
 def _from_disk(path, options, preprocessing, vocab):
     "The set of labelled images in any form on disk"
     if not isinstance(path, str | os.PathLike):
@@ -214,7 +222,7 @@ def _sound_ones(results, data, strict):
     list_skipped(errors)
     return images, kept
 
-# %% ../../nbs/23_data.forms.ipynb #ab47bcd8
+# %% ../../nbs/23_data.forms.ipynb #880edd56
 def _refuse(path, wanted, what):
     "Raise `InputError` when the file at `path` has none of the wanted suffixes"
     p = Path(path)
@@ -295,7 +303,7 @@ def from_parquet(cls: ImageSet, path, **kwargs) -> ImageSet:
     _refuse(path, ('.parquet', '.arrow'), 'parquet or Arrow file')
     return _folder_set(path, **kwargs)
 
-# %% ../../nbs/23_data.forms.ipynb #671ee129
+# %% ../../nbs/23_data.forms.ipynb #90306965
 def _is_hugging_face(data):
     return hasattr(data, 'features') and hasattr(data, 'column_names')
 
@@ -359,7 +367,7 @@ def _items(data):
         return [data[i] for i in range(len(data))]
     return list(data)
 
-# %% ../../nbs/23_data.forms.ipynb #9417e245
+# %% ../../nbs/23_data.forms.ipynb #a06b726d
 @patch(cls_method=True)
 def from_dataset(
     cls: ImageSet,
@@ -372,8 +380,11 @@ def from_dataset(
 ) -> ImageSet:
     "The images of a data set in memory; one that loads at random gives them in its own order"
     name = name or type(data).__name__
-    data = _one_split(data, split, name)
-    images, labels, names = _hugging_face(data, name) if _is_hugging_face(data) else _pairs(data, name)
+    images, labels = [], []
+    for part in _splits_of_data(data, split, name):
+        more, of_these, names = _hugging_face(part, name) if _is_hugging_face(part) else _pairs(part, name)
+        images += more
+        labels += of_these
     numbers = all(isinstance(v, int | np.integer) for v in labels)
     classes = _class_list(classes) or (_short_names(names) if numbers and names else None)
     return _array_set(_alike(images), np.array(labels), classes, preprocessing, vocab, name)
@@ -393,21 +404,21 @@ def _alike(images):
     )
 
 
-def _one_split(data, split, name):
-    "The part of `data` that is asked for, where it has parts"
+def _splits_of_data(data, split, name):
+    "The parts of `data` that are asked for, where it has parts"
     from midas_task2.data.arrays import choose_splits, split_name
 
     if hasattr(data, 'loaders'):  # fastai's DataLoaders
-        parts = dict(zip(('train', 'valid', 'test'), data.loaders))
-        chosen = choose_splits(list(parts), split, (), name)
-        loader = parts[chosen[0]]
-        return _Ordered(loader, getattr(data, 'vocab', None) or getattr(loader, 'vocab', None))
-    if isinstance(data, dict):  # Hugging Face's DatasetDict
+        vocab = getattr(data, 'vocab', None)
+        parts = {k: _Ordered(v, vocab) for k, v in zip(('train', 'valid', 'test'), data.loaders)}
+    elif isinstance(data, dict):  # Hugging Face's DatasetDict
         parts = {split_name(k) or k: v for k, v in data.items()}
-        return parts[choose_splits(list(parts), split, (), name)[0]]
-    if split:
+    elif split:
         raise InputError(one_line(f'{name}: --split {split}: it has no splits; leave it out'))
-    return data
+    else:
+        is_fastai = hasattr(data, 'bs') and hasattr(data, 'dataset')
+        return [_Ordered(data, getattr(data, 'vocab', None)) if is_fastai else data]
+    return [parts[k] for k in choose_splits(list(parts), split, (), name)]
 
 
 class _Ordered:
