@@ -86,7 +86,7 @@ def _range(low, high, name, floats):
     why = f'values from {low:.6g} to {high:.6g} are no pixels; give them from 0 to 255 or from 0 to 1'
     raise _bad(name, why)
 
-# %% ../../nbs/15_data.arrays.ipynb #ca1ac16f
+# %% ../../nbs/15_data.arrays.ipynb #696524f0
 def _to_grey(a):
     "uint8 [N, H, W] of uint8 [N, H, W, C], with Pillow's weights; a fourth channel shows white paper"
     if a.ndim == 3:
@@ -122,7 +122,7 @@ def grey_images(
     a = np.asarray(images)
     return light_ink(_to_grey(_to_bytes(_framed(a, n, name), name)), name)
 
-# %% ../../nbs/15_data.arrays.ipynb #ac1acdb3
+# %% ../../nbs/15_data.arrays.ipynb #c0cda988
 def _as_names(y, name):
     "One-dimensional labels, as text or whole numbers"
     if (
@@ -165,7 +165,7 @@ def label_texts(
         raise _bad(name, f'label {wrong[0]} where {known}; name them all with --classes')
     return [classes[v - first] for v in y.tolist()]
 
-# %% ../../nbs/15_data.arrays.ipynb #27a34cc5
+# %% ../../nbs/15_data.arrays.ipynb #b5dc3755
 _SPLITS = {
     'train': ('train', 'training', 'trn', 'tr'),
     'valid': ('valid', 'val', 'validation', 'dev', 'eval', 'publictest'),
@@ -249,7 +249,7 @@ def _content(src, name):
         raise _bad(path, f'unpacks to more than {most >> 20:,} MiB; split it into smaller files')
     return data
 
-# %% ../../nbs/15_data.arrays.ipynb #828421ef
+# %% ../../nbs/15_data.arrays.ipynb #a7a47625
 _IDX_TYPES = {8: 'u1', 9: 'i1', 11: '>i2', 12: '>i4', 13: '>f4', 14: '>f8'}
 _IDX = re.compile(r'(.*?)[-_.]?(images?|labels?)[-_.]idx\d[-_.](?:ubyte|int|float|double|byte|short)(?:\.gz)?$', re.I)
 
@@ -315,7 +315,7 @@ def _lazy(f, *args):
     "A function without arguments"
     return lambda: f(*args)
 
-# %% ../../nbs/15_data.arrays.ipynb #9255320d
+# %% ../../nbs/15_data.arrays.ipynb #7caffd73
 _MERGED = VOCAB[:36] + list('abdefghnqrt')  # small letters that look like capitals share the capitals' class
 _EMNIST = dict(
     byclass=VOCAB, bymerge=_MERGED, balanced=_MERGED, letters=VOCAB[10:36], digits=VOCAB[:10], mnist=VOCAB[:10]
@@ -415,7 +415,7 @@ def _array_contents(arrays, name):
         raise _bad(name, f'holds no images among {", ".join(list(arrays)[:6])}; call the arrays images and labels')
     return [(part, _lazy(_roles_content, arrays, roles, name)) for part, roles in parts.items()]
 
-# %% ../../nbs/15_data.arrays.ipynb #b51a595d
+# %% ../../nbs/15_data.arrays.ipynb #b3bc07fe
 class _Npz(dict):
     "The arrays of an npz, read when they are asked for"
 
@@ -425,7 +425,7 @@ class _Npz(dict):
         try:
             with zipfile.ZipFile(f) as z:
                 sizes = {i.filename.removesuffix('.npy'): (i.file_size, i.compress_size) for i in z.infolist()}
-        except (zipfile.BadZipFile, OSError, ValueError) as e:
+        except Exception as e:  # tables of contents of foreign files may raise anything
             raise _bad(name, f'not a readable npz ({str(e)[:80]}); {AGAIN}') from None
         if sum(s for s, _ in sizes.values()) > _limit(10 * sum(p for _, p in sizes.values())):
             raise _bad(name, f'unpacks to more than {_MOST >> 20:,} MiB or 200 times its size; split it')
@@ -500,7 +500,7 @@ def _npy_contents(src, names):
         stems = {n: '-'.join(PurePosixPath(n).parts).removesuffix('.gz').removesuffix('.npy') for n in names}
     return _array_contents(_Stems({s: (_Npy(src, n), '') for n, s in stems.items()}), src.path.name)
 
-# %% ../../nbs/15_data.arrays.ipynb #d59aad9b
+# %% ../../nbs/15_data.arrays.ipynb #6464e167
 def _check_mat(data, name):
     "Refuse MATLAB 7.3, and what unpacks to far more than it holds"
     if data[:8] == b'\x89HDF\r\n\x1a\n' or b'MATLAB 7.3' in data[:128]:
@@ -553,9 +553,11 @@ def _load_mat(data, name):
     "The arrays in a MATLAB file, by name"
     from scipy.io import loadmat
 
-    _check_mat(data, name)
     try:
+        _check_mat(data, name)
         return _flat(loadmat(io.BytesIO(data), simplify_cells=True))
+    except InputError:
+        raise
     except Exception as e:  # a parser of foreign content may raise anything
         why = f'not a readable MATLAB file ({type(e).__name__}); save it with -v7, or its arrays as .npz'
         raise _bad(name, why) from None
@@ -669,7 +671,7 @@ def _pixel_texts(column, name):
     except ValueError:
         raise _bad(name, 'the cells of its column pixels are no numbers of equal count; save it again') from None
 
-# %% ../../nbs/15_data.arrays.ipynb #1eaecfd9
+# %% ../../nbs/15_data.arrays.ipynb #47223b05
 def _arrow():
     try:
         import pyarrow
@@ -766,7 +768,7 @@ def _arrow_contents(src, names):
         groups.setdefault(_part_of(n), []).append(n)
     return [(part, _lazy(_read_arrow, src, files, files[0])) for part, files in groups.items()]
 
-# %% ../../nbs/15_data.arrays.ipynb #38b699f1
+# %% ../../nbs/15_data.arrays.ipynb #5a1aa540
 _READERS: dict[str, Callable] = {
     '.npz': _npz_contents,
     '.npy': _npy_contents,
@@ -844,7 +846,7 @@ def refused_kind(
     "Why a file of data is not read, by its suffix"
     return next((why for suffixes, why in _REFUSED.items() if name.lower().endswith(suffixes)), None)
 
-# %% ../../nbs/15_data.arrays.ipynb #a766ce9f
+# %% ../../nbs/15_data.arrays.ipynb #32acc64f
 class OneFile:
     "A single file with those beside it that belong to it, as `SafeArchive` shows those of a folder"
 
@@ -891,7 +893,7 @@ class OneFile:
     def __exit__(self, *args):
         pass
 
-# %% ../../nbs/15_data.arrays.ipynb #c61b2e7f
+# %% ../../nbs/15_data.arrays.ipynb #8f9c6d00
 @dataclass
 class Pixels:
     "Images in memory, in one form"
