@@ -86,7 +86,7 @@ def _range(low, high, name, floats):
     why = f'values from {low:.6g} to {high:.6g} are no pixels; give them from 0 to 255 or from 0 to 1'
     raise _bad(name, why)
 
-# %% ../../nbs/15_data.arrays.ipynb #696524f0
+# %% ../../nbs/15_data.arrays.ipynb #f213e6e9
 def _to_grey(a):
     "uint8 [N, H, W] of uint8 [N, H, W, C], with Pillow's weights; a fourth channel shows white paper"
     if a.ndim == 3:
@@ -122,7 +122,7 @@ def grey_images(
     a = np.asarray(images)
     return light_ink(_to_grey(_to_bytes(_framed(a, n, name), name)), name)
 
-# %% ../../nbs/15_data.arrays.ipynb #c0cda988
+# %% ../../nbs/15_data.arrays.ipynb #2b11c1d6
 def _as_names(y, name):
     "One-dimensional labels, as text or whole numbers"
     if (
@@ -165,7 +165,7 @@ def label_texts(
         raise _bad(name, f'label {wrong[0]} where {known}; name them all with --classes')
     return [classes[v - first] for v in y.tolist()]
 
-# %% ../../nbs/15_data.arrays.ipynb #b5dc3755
+# %% ../../nbs/15_data.arrays.ipynb #bb6a155e
 _SPLITS = {
     'train': ('train', 'training', 'trn', 'tr'),
     'valid': ('valid', 'val', 'validation', 'dev', 'eval', 'publictest'),
@@ -181,6 +181,12 @@ def split_name(
     return _SPLIT_OF.get(word.lower().strip())
 
 
+def _counted(found, counts):
+    "Names of splits for a message, with the number of images where it is known"
+    found = sorted(found, key=bool, reverse=True)
+    return ', '.join((s or 'none of them') + (f' ({counts[s]:,})' if counts else '') for s in found)
+
+
 def choose_splits(
     found,  # names of the splits that are there, '' for none
     split: str,  # what the user asked for: a name, several with +, or all; '' for nothing
@@ -190,9 +196,7 @@ def choose_splits(
 ) -> list:  # of those of `found` to use; raises `InputError` when there is no such split, or no choice
     "The splits to use; several are never pooled unless asked for"
     found = list(dict.fromkeys(found))
-    named = [s or 'none of them' for s in sorted(found, key=bool, reverse=True)]
-    shown = ', '.join(f'{s} ({counts["" if s == "none of them" else s]:,})' if counts else s for s in named)
-    shown = '' if found == [''] else shown
+    shown = '' if found == [''] else _counted(found, counts)
     if split == 'all' or len(found) == 1 and not split:
         return found
     if split:
@@ -249,7 +253,7 @@ def _content(src, name):
         raise _bad(path, f'unpacks to more than {most >> 20:,} MiB; split it into smaller files')
     return data
 
-# %% ../../nbs/15_data.arrays.ipynb #a7a47625
+# %% ../../nbs/15_data.arrays.ipynb #46b99b62
 _IDX_TYPES = {8: 'u1', 9: 'i1', 11: '>i2', 12: '>i4', 13: '>f4', 14: '>f8'}
 _IDX = re.compile(r'(.*?)[-_.]?(images?|labels?)[-_.]idx\d[-_.](?:ubyte|int|float|double|byte|short)(?:\.gz)?$', re.I)
 
@@ -315,7 +319,7 @@ def _lazy(f, *args):
     "A function without arguments"
     return lambda: f(*args)
 
-# %% ../../nbs/15_data.arrays.ipynb #7caffd73
+# %% ../../nbs/15_data.arrays.ipynb #e10cb432
 _MERGED = VOCAB[:36] + list('abdefghnqrt')  # small letters that look like capitals share the capitals' class
 _EMNIST = dict(
     byclass=VOCAB, bymerge=_MERGED, balanced=_MERGED, letters=VOCAB[10:36], digits=VOCAB[:10], mnist=VOCAB[:10]
@@ -415,7 +419,7 @@ def _array_contents(arrays, name):
         raise _bad(name, f'holds no images among {", ".join(list(arrays)[:6])}; call the arrays images and labels')
     return [(part, _lazy(_roles_content, arrays, roles, name)) for part, roles in parts.items()]
 
-# %% ../../nbs/15_data.arrays.ipynb #b3bc07fe
+# %% ../../nbs/15_data.arrays.ipynb #9afbb6cf
 class _Npz(dict):
     "The arrays of an npz, read when they are asked for"
 
@@ -671,7 +675,7 @@ def _pixel_texts(column, name):
     except ValueError:
         raise _bad(name, 'the cells of its column pixels are no numbers of equal count; save it again') from None
 
-# %% ../../nbs/15_data.arrays.ipynb #47223b05
+# %% ../../nbs/15_data.arrays.ipynb #1df0eec5
 def _arrow():
     try:
         import pyarrow
@@ -768,7 +772,7 @@ def _arrow_contents(src, names):
         groups.setdefault(_part_of(n), []).append(n)
     return [(part, _lazy(_read_arrow, src, files, files[0])) for part, files in groups.items()]
 
-# %% ../../nbs/15_data.arrays.ipynb #5a1aa540
+# %% ../../nbs/15_data.arrays.ipynb #86096afe
 _READERS: dict[str, Callable] = {
     '.npz': _npz_contents,
     '.npy': _npy_contents,
@@ -846,7 +850,7 @@ def refused_kind(
     "Why a file of data is not read, by its suffix"
     return next((why for suffixes, why in _REFUSED.items() if name.lower().endswith(suffixes)), None)
 
-# %% ../../nbs/15_data.arrays.ipynb #32acc64f
+# %% ../../nbs/15_data.arrays.ipynb #ab9dd1f2
 class OneFile:
     "A single file with those beside it that belong to it, as `SafeArchive` shows those of a folder"
 
@@ -893,7 +897,7 @@ class OneFile:
     def __exit__(self, *args):
         pass
 
-# %% ../../nbs/15_data.arrays.ipynb #8f9c6d00
+# %% ../../nbs/15_data.arrays.ipynb #cdd4e44e
 @dataclass
 class Pixels:
     "Images in memory, in one form"

@@ -28,7 +28,7 @@ from .images import decode, get_preprocessor, preprocess_array, read_images, to_
 from .imageset import ImageSet
 from .synthetic import VOCAB
 
-# %% ../../nbs/23_data.forms.ipynb #0388b74e
+# %% ../../nbs/23_data.forms.ipynb #5296a05f
 def _vocab_of(texts):
     "The labels in use, in order: characters as in `VOCAB`, numbers by size, then other names"
     found = set(texts)
@@ -95,22 +95,18 @@ def _to_numpy(a):
             found = np.empty(len(a), object)
             found[:] = a
             return found
-    found = np.asarray(a)
-    if (
-        found.dtype == object
-        and found.ndim == 1
-        and len(found)
-        and np.ndim(found[0])
-        and len({np.shape(v) for v in found}) == 1
-    ):
-        return np.stack([_to_numpy(v) for v in found])  # a Series of arrays
-    return (
-        np.asarray(found.tolist())
-        if found.dtype == object and found.ndim == 1 and len(found) and np.ndim(found[0]) == 0
-        else found
-    )
+    return _without_objects(np.asarray(a))
 
-# %% ../../nbs/23_data.forms.ipynb #ea03f81f
+
+def _without_objects(a):
+    "Objects as numbers or text: a Series of arrays of one shape, or cells"
+    if a.dtype != object or a.ndim != 1 or not len(a):
+        return a
+    if np.ndim(a[0]):
+        return np.stack([_to_numpy(v) for v in a]) if len({np.shape(v) for v in a}) == 1 else a
+    return a if hasattr(a[0], 'convert') else np.asarray(a.tolist())
+
+# %% ../../nbs/23_data.forms.ipynb #50d83282
 _SMALL_SIDE = 100  # pixels, below which images of one size are kept as they are
 
 
@@ -152,7 +148,7 @@ def _picture_of(a, name):
     a = np.asarray(a)
     return Image.fromarray(grey_images(a[None], name)[0])
 
-# %% ../../nbs/23_data.forms.ipynb #ae5a6507
+# %% ../../nbs/23_data.forms.ipynb #ca6ea92b
 def _from_disk(path, options, preprocessing, vocab):
     "The set of labelled images in any form on disk"
     if not isinstance(path, str | os.PathLike):
@@ -222,7 +218,7 @@ def _sound_ones(results, data, strict):
     list_skipped(errors)
     return images, kept
 
-# %% ../../nbs/23_data.forms.ipynb #880edd56
+# %% ../../nbs/23_data.forms.ipynb #c134b145
 def _refuse(path, wanted, what):
     "Raise `InputError` when the file at `path` has none of the wanted suffixes"
     p = Path(path)
@@ -303,7 +299,7 @@ def from_parquet(cls: ImageSet, path, **kwargs) -> ImageSet:
     _refuse(path, ('.parquet', '.arrow'), 'parquet or Arrow file')
     return _folder_set(path, **kwargs)
 
-# %% ../../nbs/23_data.forms.ipynb #90306965
+# %% ../../nbs/23_data.forms.ipynb #9a823e9a
 def _is_hugging_face(data):
     return hasattr(data, 'features') and hasattr(data, 'column_names')
 
@@ -367,7 +363,7 @@ def _items(data):
         return [data[i] for i in range(len(data))]
     return list(data)
 
-# %% ../../nbs/23_data.forms.ipynb #a06b726d
+# %% ../../nbs/23_data.forms.ipynb #275f6db5
 @patch(cls_method=True)
 def from_dataset(
     cls: ImageSet,
