@@ -66,7 +66,7 @@ def read_idx(data):
 
 
 def read_table(data):
-    from midas_task2.data.folders import read_labels
+    from midas_task2.data.tables import read_labels
 
     read_labels(put('labels.csv', data))
 

@@ -26,7 +26,7 @@ from ..core.io import InputError, log_progress, one_line
 from .archives import AGAIN, SafeArchive
 from .synthetic import VOCAB
 
-# %% ../../nbs/15_data.arrays.ipynb #d6374412
+# %% ../../nbs/15_data.arrays.ipynb #ef88533d
 def _bad(name, why):
     return InputError(one_line(f'{name}: {why}'))
 
@@ -43,6 +43,8 @@ def _framed(a, n, name):
         a = a.reshape(len(a), -1)
     if a.ndim == 2 and (side := math.isqrt(a.shape[1])) ** 2 == a.shape[1] and side > 1:
         a = a.reshape(len(a), side, side)
+    if a.ndim == 2 and n in (None, 1) and min(a.shape) >= 8 and max(a.shape) <= 4 * min(a.shape):
+        a = a[None]  # a single image
     if a.ndim not in (3, 4) or 0 in a.shape or a.ndim == 4 and a.shape[3] not in (1, 3, 4):
         raise _bad(name, f'an array of shape {a.shape} is no set of images; give [N, H, W], [N, H, W, 3] or [N, H * W]')
     return a[..., 0] if a.ndim == 4 and a.shape[3] == 1 else a
@@ -84,7 +86,7 @@ def _range(low, high, name, floats):
     why = f'values from {low:.6g} to {high:.6g} are no pixels; give them from 0 to 255 or from 0 to 1'
     raise _bad(name, why)
 
-# %% ../../nbs/15_data.arrays.ipynb #a1abe1a8
+# %% ../../nbs/15_data.arrays.ipynb #f213e6e9
 def _to_grey(a):
     "uint8 [N, H, W] of uint8 [N, H, W, C], with Pillow's weights; a fourth channel shows white paper"
     if a.ndim == 3:
@@ -120,7 +122,7 @@ def grey_images(
     a = np.asarray(images)
     return light_ink(_to_grey(_to_bytes(_framed(a, n, name), name)), name)
 
-# %% ../../nbs/15_data.arrays.ipynb #b02a4fe7
+# %% ../../nbs/15_data.arrays.ipynb #2b11c1d6
 def _as_names(y, name):
     "One-dimensional labels, as text or whole numbers"
     if (
@@ -163,7 +165,7 @@ def label_texts(
         raise _bad(name, f'label {wrong[0]} where {known}; name them all with --classes')
     return [classes[v - first] for v in y.tolist()]
 
-# %% ../../nbs/15_data.arrays.ipynb #d22260e2
+# %% ../../nbs/15_data.arrays.ipynb #bb6a155e
 _SPLITS = {
     'train': ('train', 'training', 'trn', 'tr'),
     'valid': ('valid', 'val', 'validation', 'dev', 'eval', 'publictest'),
@@ -179,6 +181,12 @@ def split_name(
     return _SPLIT_OF.get(word.lower().strip())
 
 
+def _counted(found, counts):
+    "Names of splits for a message, with the number of images where it is known"
+    found = sorted(found, key=bool, reverse=True)
+    return ', '.join((s or 'none of them') + (f' ({counts[s]:,})' if counts else '') for s in found)
+
+
 def choose_splits(
     found,  # names of the splits that are there, '' for none
     split: str,  # what the user asked for: a name, several with +, or all; '' for nothing
@@ -188,9 +196,7 @@ def choose_splits(
 ) -> list:  # of those of `found` to use; raises `InputError` when there is no such split, or no choice
     "The splits to use; several are never pooled unless asked for"
     found = list(dict.fromkeys(found))
-    named = [s or 'none of them' for s in sorted(found, key=bool, reverse=True)]
-    shown = ', '.join(f'{s} ({counts["" if s == "none of them" else s]:,})' if counts else s for s in named)
-    shown = '' if found == [''] else shown
+    shown = '' if found == [''] else _counted(found, counts)
     if split == 'all' or len(found) == 1 and not split:
         return found
     if split:
@@ -247,7 +253,7 @@ def _content(src, name):
         raise _bad(path, f'unpacks to more than {most >> 20:,} MiB; split it into smaller files')
     return data
 
-# %% ../../nbs/15_data.arrays.ipynb #72d242a3
+# %% ../../nbs/15_data.arrays.ipynb #46b99b62
 _IDX_TYPES = {8: 'u1', 9: 'i1', 11: '>i2', 12: '>i4', 13: '>f4', 14: '>f8'}
 _IDX = re.compile(r'(.*?)[-_.]?(images?|labels?)[-_.]idx\d[-_.](?:ubyte|int|float|double|byte|short)(?:\.gz)?$', re.I)
 
@@ -313,7 +319,7 @@ def _lazy(f, *args):
     "A function without arguments"
     return lambda: f(*args)
 
-# %% ../../nbs/15_data.arrays.ipynb #4c83bc29
+# %% ../../nbs/15_data.arrays.ipynb #e10cb432
 _MERGED = VOCAB[:36] + list('abdefghnqrt')  # small letters that look like capitals share the capitals' class
 _EMNIST = dict(
     byclass=VOCAB, bymerge=_MERGED, balanced=_MERGED, letters=VOCAB[10:36], digits=VOCAB[:10], mnist=VOCAB[:10]
@@ -413,7 +419,7 @@ def _array_contents(arrays, name):
         raise _bad(name, f'holds no images among {", ".join(list(arrays)[:6])}; call the arrays images and labels')
     return [(part, _lazy(_roles_content, arrays, roles, name)) for part, roles in parts.items()]
 
-# %% ../../nbs/15_data.arrays.ipynb #c863e059
+# %% ../../nbs/15_data.arrays.ipynb #9afbb6cf
 class _Npz(dict):
     "The arrays of an npz, read when they are asked for"
 
@@ -423,7 +429,7 @@ class _Npz(dict):
         try:
             with zipfile.ZipFile(f) as z:
                 sizes = {i.filename.removesuffix('.npy'): (i.file_size, i.compress_size) for i in z.infolist()}
-        except (zipfile.BadZipFile, OSError, ValueError) as e:
+        except Exception as e:  # tables of contents of foreign files may raise anything
             raise _bad(name, f'not a readable npz ({str(e)[:80]}); {AGAIN}') from None
         if sum(s for s, _ in sizes.values()) > _limit(10 * sum(p for _, p in sizes.values())):
             raise _bad(name, f'unpacks to more than {_MOST >> 20:,} MiB or 200 times its size; split it')
@@ -498,7 +504,7 @@ def _npy_contents(src, names):
         stems = {n: '-'.join(PurePosixPath(n).parts).removesuffix('.gz').removesuffix('.npy') for n in names}
     return _array_contents(_Stems({s: (_Npy(src, n), '') for n, s in stems.items()}), src.path.name)
 
-# %% ../../nbs/15_data.arrays.ipynb #d59aad9b
+# %% ../../nbs/15_data.arrays.ipynb #6464e167
 def _check_mat(data, name):
     "Refuse MATLAB 7.3, and what unpacks to far more than it holds"
     if data[:8] == b'\x89HDF\r\n\x1a\n' or b'MATLAB 7.3' in data[:128]:
@@ -551,9 +557,11 @@ def _load_mat(data, name):
     "The arrays in a MATLAB file, by name"
     from scipy.io import loadmat
 
-    _check_mat(data, name)
     try:
+        _check_mat(data, name)
         return _flat(loadmat(io.BytesIO(data), simplify_cells=True))
+    except InputError:
+        raise
     except Exception as e:  # a parser of foreign content may raise anything
         why = f'not a readable MATLAB file ({type(e).__name__}); save it with -v7, or its arrays as .npz'
         raise _bad(name, why) from None
@@ -570,7 +578,7 @@ def _read_mat(read, name, emnist, names_of):
         c = replace(c, labels=np.where(np.asarray(y) == 10, 0, y))
     return replace(c, classes=names_of[0], first=names_of[1]) if names_of else c
 
-# %% ../../nbs/15_data.arrays.ipynb #f7e2c8e7
+# %% ../../nbs/15_data.arrays.ipynb #1f3d8902
 def is_pixel_table(
     head: bytes,  # the first line of a file
 ) -> bool:
@@ -593,6 +601,8 @@ def _split_frame(data, name):
     "Split -> pixels [N, D], and labels or None"
     import pandas as pd
 
+    if data[:2] in (b'\xff\xfe', b'\xfe\xff'):
+        data = data.decode('utf-16', 'replace').encode()
     head = data[: 2**20].split(b'\n')[0].decode('utf-8-sig', 'replace')
     sep = max(',;\t', key=head.count)
     cells = [c.strip(' "\'\r') for c in head.split(sep)]
@@ -665,7 +675,7 @@ def _pixel_texts(column, name):
     except ValueError:
         raise _bad(name, 'the cells of its column pixels are no numbers of equal count; save it again') from None
 
-# %% ../../nbs/15_data.arrays.ipynb #6a7a0fe5
+# %% ../../nbs/15_data.arrays.ipynb #1df0eec5
 def _arrow():
     try:
         import pyarrow
@@ -762,7 +772,7 @@ def _arrow_contents(src, names):
         groups.setdefault(_part_of(n), []).append(n)
     return [(part, _lazy(_read_arrow, src, files, files[0])) for part, files in groups.items()]
 
-# %% ../../nbs/15_data.arrays.ipynb #a2b00aaf
+# %% ../../nbs/15_data.arrays.ipynb #86096afe
 _READERS: dict[str, Callable] = {
     '.npz': _npz_contents,
     '.npy': _npy_contents,
@@ -825,7 +835,12 @@ def find_contents(
     beside = [n for n in src.names if n.lower().endswith('mapping.txt')]
     found = []
     for reader, names in groups.items():
-        found += reader(src, names + beside if reader is _idx_contents else names)
+        parts = reader(src, names + beside if reader is _idx_contents else names)
+        splits = [s for s, _ in parts]
+        if len(set(splits)) < len(splits):
+            why = f'holds several sets of images ({", ".join(names[:4])}...); give one of the files, unpacked'
+            raise _bad(src.path, why)
+        found += parts
     return found
 
 
@@ -835,7 +850,7 @@ def refused_kind(
     "Why a file of data is not read, by its suffix"
     return next((why for suffixes, why in _REFUSED.items() if name.lower().endswith(suffixes)), None)
 
-# %% ../../nbs/15_data.arrays.ipynb #5ae2c8a8
+# %% ../../nbs/15_data.arrays.ipynb #ab9dd1f2
 class OneFile:
     "A single file with those beside it that belong to it, as `SafeArchive` shows those of a folder"
 
@@ -851,9 +866,14 @@ class OneFile:
                 n for n in self._beside() if (o := _IDX.fullmatch(n)) and o[1] == m[1] or n.endswith('mapping.txt')
             ]
         elif self.path.name.lower().endswith(('.npy', '.npy.gz')):
-            part = _role(self.path.name.split('.')[0])[0]
-            self.names = [n for n in self._beside() if '.npy' in n.lower() and _role(n.split('.')[0])[0] == part]
-            self.names = self.names if len(self.names) == 2 else [self.path.name]
+            self.names += self._partner()
+
+    def _partner(self):
+        "The npy of labels beside one of images, or the other way round; empty when none or several may be it"
+        part, role = _role(self.path.name.split('.')[0])
+        wanted = part, dict(images='labels', labels='images').get(role)
+        found = [n for n in self._beside() if '.npy' in n.lower() and _role(n.split('.')[0]) == wanted]
+        return found if len(found) == 1 else []
 
     def _beside(self):
         return sorted(p.name for p in self.path.parent.iterdir() if p.is_file())
@@ -877,7 +897,7 @@ class OneFile:
     def __exit__(self, *args):
         pass
 
-# %% ../../nbs/15_data.arrays.ipynb #3203bc88
+# %% ../../nbs/15_data.arrays.ipynb #cdd4e44e
 @dataclass
 class Pixels:
     "Images in memory, in one form"

@@ -43,7 +43,7 @@ from midas_task2.data.tables import (
     read_label_table,
 )
 
-# %% ../../nbs/16_data.folders.ipynb #3bc92043
+# %% ../../nbs/16_data.folders.ipynb #58d7d5d1
 _SMALL = 'lower|lowercase|small|lc|min|minuscule'
 _CAPITAL = 'upper|uppercase|capital|cap|caps|big|uc|maj|majuscule'
 _CASE_WORD = re.compile(
@@ -78,7 +78,7 @@ def label_to_index(
         return int(m[1]) - 1
     return None
 
-# %% ../../nbs/16_data.folders.ipynb #cf6d3fe9
+# %% ../../nbs/16_data.folders.ipynb #91481edc
 def parse_classes(
     text: str,  # names with commas, ranges such as 0-9A-Z, or a file with a name on each line (or a JSON list)
 ) -> list:  # of str; raises `InputError` when a name comes twice
@@ -193,7 +193,7 @@ class LabelledData:
             raise self.where(found.index(None), vocab)
         return np.array(found, np.int64)
 
-# %% ../../nbs/16_data.folders.ipynb #1148bf6e
+# %% ../../nbs/16_data.folders.ipynb #768f8640
 def _split_level(folders, labelled=True):
     "The level of folders (from 0) that is made of splits, or None; where a table labels, no level is left for classes"
     depth = max(map(len, folders), default=0)
@@ -233,6 +233,9 @@ def _class_folders(folders, vocab=None):
     for found in levels:  # writers' folders may lie inside the classes'
         if all(label_to_index(f, vocab or VOCAB) is not None for f in set(found)):
             return found
+    nearest = [next((d for d in reversed(f) if label_to_index(d, vocab or VOCAB) is not None), None) for f in folders]
+    if None not in nearest:  # folders of several depths
+        return nearest
     for found in levels:
         decoded = _from_hex(found)
         digits_only = all(f.isdecimal() for f in found)  # which may be numbers: ten of them are NIST's digits
@@ -343,7 +346,7 @@ def _of_other_kind(names):
     found = {kinds[s] for n in names if (s := PurePosixPath(n.lower()).suffix) in kinds}
     return f' ({"; ".join(sorted(found))})' if found else ''
 
-# %% ../../nbs/16_data.folders.ipynb #89e87f13
+# %% ../../nbs/16_data.folders.ipynb #e20092ef
 def _inner_tables(src, names):
     "Names of the tables inside that say what the pictures show"
     tables = [n for n in src.names if n.lower().endswith(TABLE_SUFFIXES)]
@@ -390,7 +393,7 @@ def _by_inner_tables(src, names, options):
         log_progress(one_line(f'{src.path}: labels from {n}'))
     return found or None
 
-# %% ../../nbs/16_data.folders.ipynb #f706d62d
+# %% ../../nbs/16_data.folders.ipynb #bf7edc0d
 @contextmanager
 def open_labelled(
     path: Path | str,  # a zip, tar or folder, a table of labels beside its pictures, or a file of arrays
@@ -442,14 +445,14 @@ def _arrays_in(src):
     contents = find_contents(src)
     pictures = _pictures_in(src)
     previews = not any('/' in n for n in pictures) and not any(_is_inner_table(src, n) for n in src.names)
-    return contents if contents and (previews or idx_pair(src)) else []
+    return contents if contents and (not pictures or previews or idx_pair(src)) else []
 
 
 def _is_inner_table(src, name):
     "Whether a file of a folder or archive is a table of labels, by its suffix and its first line"
     return name.lower().endswith(TABLE_SUFFIXES) and not is_pixel_table(src.read(name)[: 2**16])
 
-# %% ../../nbs/16_data.folders.ipynb #73bcb229
+# %% ../../nbs/16_data.folders.ipynb #827d0f58
 def _open_arrays(src, contents, options, prefer, vocab):
     "The `LabelledData` of a file of arrays"
     parts = _chosen_parts(contents, options.split, prefer, str(src.path))
@@ -538,7 +541,7 @@ def _no_pictures(src):
     )
     return InputError(one_line(f'{src.path}: {why}'))
 
-# %% ../../nbs/16_data.folders.ipynb #9eec58bd
+# %% ../../nbs/16_data.folders.ipynb #6b85a5ad
 def _as_data(src, rows, options):
     "The `LabelledData` of pictures with their labels"
     names = options.names
@@ -570,7 +573,7 @@ def _named_by_place(texts, names, path):
     found = labels_to_indices([clean_text(t) for t in texts], names, path)
     return [clean_text(t) if k is None else names[k] for t, k in zip(texts, found)]
 
-# %% ../../nbs/16_data.folders.ipynb #f0c44c3f
+# %% ../../nbs/16_data.folders.ipynb #1b7ea7a3
 def load_named(
     path: Path | str,  # as for `open_labelled`
     vocab: list | None = None,  # class names; default: the labels in use

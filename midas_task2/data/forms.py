@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/23_data.forms.ipynb #1f62a57e
+# %% ../../nbs/23_data.forms.ipynb #fcf96ee6
+import os
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from .images import decode, get_preprocessor, preprocess_array, read_images, to_
 from .imageset import ImageSet
 from .synthetic import VOCAB
 
-# %% ../../nbs/23_data.forms.ipynb #5afdce73
+# %% ../../nbs/23_data.forms.ipynb #5296a05f
 def _vocab_of(texts):
     "The labels in use, in order: characters as in `VOCAB`, numbers by size, then other names"
     found = set(texts)
@@ -94,14 +95,18 @@ def _to_numpy(a):
             found = np.empty(len(a), object)
             found[:] = a
             return found
-    found = np.asarray(a)
-    return (
-        np.asarray(found.tolist())
-        if found.dtype == object and found.ndim == 1 and len(found) and np.ndim(found[0]) == 0
-        else found
-    )
+    return _without_objects(np.asarray(a))
 
-# %% ../../nbs/23_data.forms.ipynb #2bf33a0f
+
+def _without_objects(a):
+    "Objects as numbers or text: a Series of arrays of one shape, or cells"
+    if a.dtype != object or a.ndim != 1 or not len(a):
+        return a
+    if np.ndim(a[0]):
+        return np.stack([_to_numpy(v) for v in a]) if len({np.shape(v) for v in a}) == 1 else a
+    return a if hasattr(a[0], 'convert') else np.asarray(a.tolist())
+
+# %% ../../nbs/23_data.forms.ipynb #50d83282
 _SMALL_SIDE = 100  # pixels, below which images of one size are kept as they are
 
 
@@ -143,9 +148,13 @@ def _picture_of(a, name):
     a = np.asarray(a)
     return Image.fromarray(grey_images(a[None], name)[0])
 
-# %% ../../nbs/23_data.forms.ipynb #190060bf
+# %% ../../nbs/23_data.forms.ipynb #ca6ea92b
 def _from_disk(path, options, preprocessing, vocab):
     "The set of labelled images in any form on disk"
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            one_line(f'{str(path)[:60]}: is no path; give one folder or file, or use ImageSet.from_arrays')
+        )
     path = Path(path)
     with open_labelled(path, options, (), _class_list(vocab)) as data:
         list_skipped(data.skipped)
@@ -209,7 +218,7 @@ def _sound_ones(results, data, strict):
     list_skipped(errors)
     return images, kept
 
-# %% ../../nbs/23_data.forms.ipynb #03ffa041
+# %% ../../nbs/23_data.forms.ipynb #c134b145
 def _refuse(path, wanted, what):
     "Raise `InputError` when the file at `path` has none of the wanted suffixes"
     p = Path(path)
@@ -290,7 +299,7 @@ def from_parquet(cls: ImageSet, path, **kwargs) -> ImageSet:
     _refuse(path, ('.parquet', '.arrow'), 'parquet or Arrow file')
     return _folder_set(path, **kwargs)
 
-# %% ../../nbs/23_data.forms.ipynb #361e1232
+# %% ../../nbs/23_data.forms.ipynb #9a823e9a
 def _is_hugging_face(data):
     return hasattr(data, 'features') and hasattr(data, 'column_names')
 
@@ -354,7 +363,7 @@ def _items(data):
         return [data[i] for i in range(len(data))]
     return list(data)
 
-# %% ../../nbs/23_data.forms.ipynb #084d4632
+# %% ../../nbs/23_data.forms.ipynb #275f6db5
 @patch(cls_method=True)
 def from_dataset(
     cls: ImageSet,
@@ -367,8 +376,11 @@ def from_dataset(
 ) -> ImageSet:
     "The images of a data set in memory; one that loads at random gives them in its own order"
     name = name or type(data).__name__
-    data = _one_split(data, split, name)
-    images, labels, names = _hugging_face(data, name) if _is_hugging_face(data) else _pairs(data, name)
+    images, labels = [], []
+    for part in _splits_of_data(data, split, name):
+        more, of_these, names = _hugging_face(part, name) if _is_hugging_face(part) else _pairs(part, name)
+        images += more
+        labels += of_these
     numbers = all(isinstance(v, int | np.integer) for v in labels)
     classes = _class_list(classes) or (_short_names(names) if numbers and names else None)
     return _array_set(_alike(images), np.array(labels), classes, preprocessing, vocab, name)
@@ -388,21 +400,21 @@ def _alike(images):
     )
 
 
-def _one_split(data, split, name):
-    "The part of `data` that is asked for, where it has parts"
+def _splits_of_data(data, split, name):
+    "The parts of `data` that are asked for, where it has parts"
     from midas_task2.data.arrays import choose_splits, split_name
 
     if hasattr(data, 'loaders'):  # fastai's DataLoaders
-        parts = dict(zip(('train', 'valid', 'test'), data.loaders))
-        chosen = choose_splits(list(parts), split, (), name)
-        loader = parts[chosen[0]]
-        return _Ordered(loader, getattr(data, 'vocab', None) or getattr(loader, 'vocab', None))
-    if isinstance(data, dict):  # Hugging Face's DatasetDict
+        vocab = getattr(data, 'vocab', None)
+        parts = {k: _Ordered(v, vocab) for k, v in zip(('train', 'valid', 'test'), data.loaders)}
+    elif isinstance(data, dict):  # Hugging Face's DatasetDict
         parts = {split_name(k) or k: v for k, v in data.items()}
-        return parts[choose_splits(list(parts), split, (), name)[0]]
-    if split:
+    elif split:
         raise InputError(one_line(f'{name}: --split {split}: it has no splits; leave it out'))
-    return data
+    else:
+        is_fastai = hasattr(data, 'bs') and hasattr(data, 'dataset')
+        return [_Ordered(data, getattr(data, 'vocab', None)) if is_fastai else data]
+    return [parts[k] for k in choose_splits(list(parts), split, (), name)]
 
 
 class _Ordered:
