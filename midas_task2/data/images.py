@@ -32,7 +32,7 @@ from tqdm import tqdm
 from ..core.io import InputError, one_line
 from ..core.records import PREPROCESSORS_OF_V1
 from .archives import SafeArchive
-from .document import Document, page_ink, read_document
+from .document import Document, page_ink, paper_below, read_document
 
 # %% ../../nbs/13_data.images.ipynb #2a334325
 @dataclass(frozen=True)
@@ -89,20 +89,26 @@ def _shrunk(img):
 
 # %% ../../nbs/13_data.images.ipynb #e18a891f
 def _grey(img):
-    "Mode 'L', on white where `img` is transparent, deep pixels reduced to 8 bits"
+    "Mode 'L', on paper where `img` is transparent, deep pixels reduced to 8 bits"
     if img.mode.startswith(('I', 'F')):
         return _eight_bits(np.asarray(img))
     if img.mode == 'LAB':
         return img.getchannel(0)
     if img.mode in ('LA', 'PA', 'La', 'RGBA', 'RGBa') or 'transparency' in img.info:
-        return _on_white(img if img.mode == 'RGBA' else img.convert('RGBA'))
+        return _on_paper(img if img.mode == 'RGBA' else img.convert('RGBA'))
     return img.convert('L')
 
 
-def _on_white(img):
-    "A transparent image on white paper; composed in grey, which needs a quarter of the memory"
-    paper = Image.new('L', img.size, 255)
-    return Image.composite(img.convert('L'), paper, img.getchannel('A'))
+def _on_paper(img):
+    "A transparent image on white paper, or black under light ink; composed in grey, at a quarter of the memory"
+    grey, alpha = img.convert('L'), img.getchannel('A')
+    step = max(1, max(img.size) // _LOOK)
+    small = (np.asarray(a)[::step, ::step].astype(np.float32) for a in (grey, alpha))
+    paper = paper_below(next(small), next(small) / 255)
+    return Image.composite(grey, Image.new('L', img.size, paper), alpha)
+
+
+_LOOK = 1000  # pixels of the longer side that decide which paper
 
 # %% ../../nbs/13_data.images.ipynb #2013cbf0
 _WHITE = 1, 255, 1023, 4095, 16383, 65535  # white in floating point and masks, then in 8, 10, 12, 14 and 16 bits
