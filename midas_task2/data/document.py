@@ -700,7 +700,9 @@ def _bridged(prob):
         return prob
     reach = max(3, round(_GAPS[1] * pen_width(mask)) | 1)
     near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    return np.ascontiguousarray(cv2.morphologyEx(np.pad(prob, reach), cv2.MORPH_CLOSE, near)[reach:-reach, reach:-reach])
+    return np.ascontiguousarray(
+        cv2.morphologyEx(np.pad(prob, reach), cv2.MORPH_CLOSE, near)[reach:-reach, reach:-reach]
+    )
 
 # %% ../../nbs/09_data.document.ipynb #5e82afc5
 def _frame(move, size, corners, kept, pen):
