@@ -186,7 +186,7 @@ def _counted(found, counts):
     found = sorted(found, key=bool, reverse=True)
     return ', '.join((s or 'none of them') + (f' ({counts[s]:,})' if counts else '') for s in found)
 
-
+# %% ../../nbs/15_data.arrays.ipynb #6663fab8
 def choose_splits(
     found,  # names of the splits that are there, '' for none
     split: str,  # what the user asked for: a name, several with +, or all; '' for nothing
@@ -292,7 +292,7 @@ def _part_of(name):
     words = re.split(r'[^a-z0-9]+', re.sub(r'([a-z])([A-Z])', r'\1-\2', name).lower())
     return next((s for w in reversed(words) if (s := split_name(w))), '')
 
-
+# %% ../../nbs/15_data.arrays.ipynb #ad3e53ca
 def _read_idx(src, pair, names):
     "The `Content` of a pair of IDX files"
     images, labels = pair['images'], pair.get('labels')
@@ -397,7 +397,7 @@ def _by_role(arrays, name):
     held = ', '.join(f'{k} {s}' for k, s in list(shapes.items())[:6])
     raise _bad(name, f'cannot tell images from labels among {held}; call them images and labels')
 
-
+# %% ../../nbs/15_data.arrays.ipynb #f79c7ed5
 def _roles_content(arrays, roles, name):
     "The `Content` of one split's arrays"
     if 'images' in roles:
@@ -456,7 +456,7 @@ def _load_npy(f, name, key=None):
         )
         raise _bad(f'{name}: {key}' if key else name, why) from None
 
-
+# %% ../../nbs/15_data.arrays.ipynb #527b6171
 def _as_file(src, name):
     "A file of a folder or archive, open for reading"
     path = src.file(name)
@@ -495,7 +495,7 @@ class _Npy(dict):
                 self[key] = _load_npy(f, self.name)
         return self.get(key)
 
-
+# %% ../../nbs/15_data.arrays.ipynb #3b94c06f
 def _npy_contents(src, names):
     "As `_idx_contents`, of npy files"
     folders = {str(PurePosixPath(n).parent) for n in names}
@@ -534,7 +534,7 @@ def _flat(d, prefix=''):
             found[f'{prefix}{key}'] = value
     return found
 
-
+# %% ../../nbs/15_data.arrays.ipynb #490ee994
 def _mat_contents(src, names):
     "As `_idx_contents`, of MATLAB's files"
     found = []
@@ -566,7 +566,7 @@ def _load_mat(data, name):
         why = f'not a readable MATLAB file ({type(e).__name__}); save it with -v7, or its arrays as .npz'
         raise _bad(name, why) from None
 
-
+# %% ../../nbs/15_data.arrays.ipynb #ac66e386
 def _read_mat(read, name, emnist, names_of):
     "One split of a MATLAB file"
     c = read()
@@ -596,7 +596,7 @@ def _csv_contents(src, names):
         found += [(part or _part_of(n), _lazy(_read_csv, src, frame, n, names)) for part, frame in parts.items()]
     return found
 
-
+# %% ../../nbs/15_data.arrays.ipynb #9bc736a0
 def _split_frame(data, name):
     "Split -> pixels [N, D], and labels or None"
     import pandas as pd
@@ -622,7 +622,7 @@ def _split_frame(data, name):
 
 _LABEL_COLUMNS = 'label labels class target y category emotion character letter digit'.split()
 
-
+# %% ../../nbs/15_data.arrays.ipynb #a35d252a
 def _read_csv(src, t, name, names):
     "The `Content` of a table of pixels"
     label = next((c for c in _LABEL_COLUMNS if c in t), None)
@@ -656,7 +656,7 @@ def _csv_labels(column, name):
         raise _bad(name, f'row {row}: the label is missing; fill it in, or remove the row')
     return column.to_numpy() if column.dtype.kind in 'iuf' else column.astype(str).to_numpy()
 
-
+# %% ../../nbs/15_data.arrays.ipynb #ea63e43a
 def _pixel_numbers(t, name):
     "Numbers [N, D] of columns"
     for c in t:
@@ -708,7 +708,7 @@ def _arrow_table(src, name):
     except Exception as e:  # a parser of foreign content may raise anything
         raise _bad(name, f'not a readable table ({type(e).__name__}: {str(e)[:60]}); {AGAIN}') from None
 
-
+# %% ../../nbs/15_data.arrays.ipynb #428c8776
 def _class_names(schema, column):
     "The names of a column of numbers, from what Hugging Face wrote into the header; None without"
     try:
@@ -742,7 +742,7 @@ def _read_arrow(src, names, name):
     content = Content(labels=labels, classes=classes, name=name)
     return _arrow_images(content, t[image].combine_chunks(), name)
 
-
+# %% ../../nbs/15_data.arrays.ipynb #b400906e
 def _arrow_images(content, column, name):
     "A `Content` with the images of a column: structures or bytes of files, or lists of numbers"
     pa = _arrow()
@@ -811,7 +811,7 @@ def _reader(src, name):
         return _csv_contents
     return None
 
-
+# %% ../../nbs/15_data.arrays.ipynb #608a578c
 def _head(src, name):
     "The beginning of a file"
     path = src.file(name)
@@ -930,7 +930,7 @@ def to_pixels(
     pictures = [(n, data) for n, (_, data) in zip(names, [f for p in parts for f in p.pictures])]
     return Pixels(np.concatenate(images) if images else None, pictures, labels, parts[0].classes, names)
 
-
+# %% ../../nbs/15_data.arrays.ipynb #021ac167
 def _one_part(c, name, classes):
     "The `Pixels` of one `Content`"
     labels = None

@@ -109,7 +109,7 @@ def _numbers(texts):
     plain = [plain_label(t) for t in texts]
     return [int(t) for t in plain] if all(t.isascii() and t.isdecimal() for t in plain) else None
 
-
+# %% ../../nbs/16_data.folders.ipynb #f93e9ffe
 def labels_to_indices(
     texts: list,  # of str: labels
     vocab: list,  # class names
@@ -156,7 +156,7 @@ def as_options(
 HELD_OUT = ('test', 'valid', 'train')  # which split an evaluation takes, where none is named
 TO_LEARN = ('train',)  # which split a training takes
 
-
+# %% ../../nbs/16_data.folders.ipynb #001fe01a
 @dataclass
 class LabelledData:
     "Images that are still in their files, or in memory, and what is said about them"
@@ -224,7 +224,7 @@ def _without_splits(folders, labelled=True):
 
 _INSIDE_NIST = re.compile(r'hsf_\d|(train|test)_[0-9a-f]{2}', re.I)
 
-
+# %% ../../nbs/16_data.folders.ipynb #232ea7cf
 def _class_folders(folders, vocab=None):
     "The folder of each picture that names its class, by the names in `vocab` where they are known"
     if folders and all(len(f) > 1 and _INSIDE_NIST.fullmatch(f[-1]) for f in folders):
@@ -320,7 +320,7 @@ def _splits_of(names):
     "The split of each picture by its folders"
     return _without_splits([PurePosixPath(n).parts[:-1] for n in names], labelled=False)[1]
 
-
+# %% ../../nbs/16_data.folders.ipynb #94e246e0
 def _no_fit(src, table, file, row, fits, names):
     "The error for a row that names no picture, or several"
     if fits:
@@ -372,7 +372,7 @@ def _table_split(name):
     words = [*path.parts[:-1], *re.split(r'[^A-Za-z0-9]+', path.name.split('.')[0])]
     return next((s for w in reversed(words) if (s := split_name(w))), '')
 
-
+# %% ../../nbs/16_data.folders.ipynb #3c5c9c03
 def _by_inner_tables(src, names, options):
     "Rows of the tables inside; None where there are none"
     found = []
@@ -420,7 +420,7 @@ def _is_label_table(path):
     with open(path, 'rb') as f:
         return not is_pixel_table(f.read(2**16))
 
-
+# %% ../../nbs/16_data.folders.ipynb #7309f6c9
 def _opened(path):
     "An archive, folder or single file; raises `InputError` for kinds that are not read"
     if path.is_file():
@@ -491,7 +491,7 @@ def _some(vocab):
     "A few names of `vocab`, for a message"
     return f'{" ".join(map(str, vocab[:3]))}...{vocab[-1]} or Sample001...'
 
-
+# %% ../../nbs/16_data.folders.ipynb #97c0c8cd
 def _open_pictures(src, contents, options, prefer, vocab):
     "The `LabelledData` of pictures in files"
     names = _pictures_in(src)
@@ -527,7 +527,7 @@ def _given_table(options):
         raise InputError(one_line(f'{options.labels}: is an array; give the npy of images as data, beside this one'))
     return read_label_table(options.labels, options.file_column, options.label_column)
 
-
+# %% ../../nbs/16_data.folders.ipynb #fede45b3
 def _no_pictures(src):
     "The error for data without images"
     if src.skipped:
@@ -596,7 +596,7 @@ def load_named(
         skipped = data.skipped + errors
         return ImageSet(images, targets[kept], list(vocab), name), [data.names[i] for i in kept], skipped
 
-
+# %% ../../nbs/16_data.folders.ipynb #27ece14a
 def _read_sound(files, preprocess, path, strict):
     "The images that can be read, their places, and a line for each other"
     from tqdm import tqdm
@@ -631,7 +631,7 @@ def load_labelled(
     list_skipped(skipped)
     return s
 
-
+# %% ../../nbs/16_data.folders.ipynb #74eac014
 def list_skipped(
     skipped: list,  # lines
 ):
@@ -718,7 +718,7 @@ def _pictures_of(p, stack, suffixes):
         raise InputError(one_line(f'{p}: holds no images ({" ".join(suffixes)}){_of_other_kind(src.names)}'))
     return [(f'{p}/{n}', partial(read_bytes, src, n)) for n in names]
 
-
+# %% ../../nbs/16_data.folders.ipynb #631f03ea
 def _array_pictures(src, contents):
     "Images in memory as pictures"
     chosen = choose_splits([s for s, _ in contents], '', HELD_OUT, str(src.path))

@@ -68,7 +68,7 @@ def from_arrays(
     "Images in memory; raises `InputError` for what are no images, or for other numbers of images and labels"
     return _array_set(images, labels, classes, preprocessing, vocab, name)
 
-
+# %% ../../nbs/23_data.forms.ipynb #865de235
 def _array_set(images, labels, classes, preprocessing, vocab, name):
     "As `ImageSet.from_arrays`"
     classes = _class_list(classes)
@@ -182,7 +182,7 @@ def _names_of(data):
         for t in data.texts
     ]
 
-
+# %% ../../nbs/23_data.forms.ipynb #c78dd345
 def _read_pictures(data, preprocessing, strict):
     "Grey images of the pictures that can be read, and their places"
     files = [(n, partial(data.read, n)) for n in data.names]
@@ -254,7 +254,7 @@ def from_table(
     images = images or Path(table).absolute().parent
     return _folder_set(images, labels=table, **kwargs)
 
-
+# %% ../../nbs/23_data.forms.ipynb #5e1fed13
 def _from_frame(table, images, kwargs):
     "Pictures with the labels of a DataFrame"
     import tempfile
@@ -328,7 +328,7 @@ def _loader_pairs(loader):
         labels += list(_to_numpy(b))
     return images, labels
 
-
+# %% ../../nbs/23_data.forms.ipynb #8bbc6b76
 def _pairs(data, name):
     "Images, labels and class names of anything that gives pairs"
     vocab = (
@@ -399,7 +399,7 @@ def _alike(images):
         np.stack([np.asarray(i) for i in images]) if len(shapes) == 1 and not hasattr(images[0], 'convert') else images
     )
 
-
+# %% ../../nbs/23_data.forms.ipynb #24330076
 def _splits_of_data(data, split, name):
     "The parts of `data` that are asked for, where it has parts"
     from midas_task2.data.arrays import choose_splits, split_name

@@ -87,7 +87,7 @@ def _separator(lines):
     best = max('\t;,|', key=score)
     return best if max(score(best)) > 0 else None
 
-
+# %% ../../nbs/15_data.tables.ipynb #0c13fc4a
 def _rows(text, name):
     "Number and cells of each row of text; blank rows are left out"
     lines = [line for line in text.splitlines()[:200] if line.strip()]
@@ -150,7 +150,7 @@ def _json_rows(text, name):
     cells = [['' if o.get(c) is None else clean_text(o[c]) for c in columns] for o in found]
     return [(1, columns), *enumerate(cells, 2)] if columns else []
 
-
+# %% ../../nbs/15_data.tables.ipynb #a237fb55
 def _excel_rows(data, name):
     "Number and cells of each row of the first sheet"
     try:
@@ -200,7 +200,7 @@ class Table:
         "The cells of one column"
         return [cells[column] for _, cells in self.rows]
 
-
+# %% ../../nbs/15_data.tables.ipynb #3d096129
 def _as_table(name, rows, asked):
     "The `Table` of numbered rows, with rows made of one length"
     if not rows:
@@ -291,7 +291,7 @@ def _file_column(table, asked=''):
     why = f'no column of files found; {what}: call one file, or name it with --file-column'
     raise InputError(one_line(f'{table.name}: {why}'))
 
-
+# %% ../../nbs/15_data.tables.ipynb #f1a7910c
 def _label_column(table, files, asked=''):
     "The place of the column of labels"
     if asked:
