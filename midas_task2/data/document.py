@@ -69,6 +69,7 @@ class UsualPlace:
     across: tuple = (0.22, 0.82)  # the middle
     down: tuple = (0.33, 0.77)
     pen: tuple = (0.04, 0.115)
+    margin: float = 0.22  # of the ink's size, the least that the widest of the four margins has
     fine: float = 0.095  # share of the ink's size below which a pen is finer than any, and tells nothing
     middle: tuple = (0.49, 0.52)  # medians
     medians: tuple = (0.37, 0.06)  # of the size, and of the pen
@@ -91,7 +92,9 @@ def _usual_place(box, size, pen=None):
     found = [(across, _PLACE.across), (down, _PLACE.down), (share, _PLACE.size)]
     if pen is not None:
         found.append((max(pen * share, _PLACE.pen[0]) if pen < _PLACE.fine else pen * share, _PLACE.pen))
-    return all(low <= value <= high for value, (low, high) in found)
+    x, y, w, h = box
+    margin = max(x, y, size[1] - x - w, size[0] - y - h) / max(w, h)
+    return margin >= _PLACE.margin and all(low <= value <= high for value, (low, high) in found)
 
 
 def _placed(move, box, pen):

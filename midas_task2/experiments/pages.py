@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['N_CHARS', 'edit_distance', 'FoldNetworks', 'load_fold_networks', 'held_out_predictor', 'predict_known_writer',
-           'page_settings', 'summarize_pages', 'pages', 'study_pages']
+           'page_settings', 'photographed_page', 'summarize_pages', 'pages', 'study_pages']
 
 # %% ../../nbs/75_experiments.pages.ipynb #3b245922
 import time
@@ -21,8 +21,10 @@ from ..core.io import InputError, log_progress
 from ..core.records import Record, cached_run, checkpoint_dir
 from ..core.stats import clustered_mean
 from ..data.datasets import DataSource, load_drawings, load_set
+from ..data.document import page_ink
 from ..data.images import bounding_box
 from ..data.imageset import ImageSet
+from ..data.photographs import photograph
 from ..data.writers import fit_writer_model, size_log_likelihood, writer_log_likelihood
 from ..evaluation.calibration import fit_temperature
 from ..evaluation.inference import predict_probs
@@ -162,15 +164,34 @@ def page_settings(rng: np.random.Generator) -> dict:  # for `made_page`
     size = _PAGE_SIZES[rng.integers(len(_PAGE_SIZES))]
     return dict(n_chars=n, n_lines=n_lines, skew=float(rng.uniform(-8, 8)), size=size)
 
+# %% ../../nbs/75_experiments.pages.ipynb #77d77b6f
+_STILL = (
+    'blue_ink black_ink red_ink green_ink pencil coloured_pencil broken_pen fine_pen thick_pen felt_pen nib ruled '
+    'squared dotted rough_paper kraft old_paper dark_paper highlighter dark_border whiteboard blackboard uneven_light '
+    'hand_shadow hard_shadow dappled_shade dim flash glare stains folds defocus motion_blur phone screen_photo '
+    'photocopy halftone negative'
+).split()  # ways of a photograph that move no ink
+
+
+def photographed_page(
+    ink: np.ndarray,  # uint8 [H, W], 255 is ink
+    rng: np.random.Generator,  # chooses the way and its strength
+) -> tuple:  # the ink that is found, uint8 [H, W]; the way, and its strength
+    "A page's ink by way of a simulated photograph"
+    way, strength = _STILL[rng.integers(len(_STILL))], float(rng.choice([0, 0.5, 1]))
+    found = Image.fromarray(page_ink(photograph(255 - ink, way, strength, rng)))
+    return np.asarray(found.resize(ink.shape[::-1], Image.Resampling.BILINEAR)), way, strength
+
 # %% ../../nbs/75_experiments.pages.ipynb #abe9a3a1
 def _page_row(page, result, settings, seconds):
     "What was found and recognised on one page"
     truth, text = (_characters(t.text) for t in (page, result))
-    overlap = box_overlap([c.box for c in result.characters], page.boxes)
+    boxes = [c.box for c in result.characters]
+    hits = int((box_overlap(boxes, page.boxes).max(0) >= 0.5).sum()) if boxes else 0
     return dict(
         settings,
         found=len(result.characters),
-        hits=int((overlap.max(0) >= 0.5).sum()),
+        hits=hits,
         errors=edit_distance(text, truth),
         lines_found=result.text.count('\n') + 1,
         spaces=page.text.count(' '),
@@ -210,19 +231,40 @@ def _material(records, source, out, folds):
     return _Material(s, bits, nets, np.nan_to_num(probs).argmax(1), known)
 
 
-def _read_made_page(material, size_models, k, seed):
+def _read_made_page(material, size_models, k, seed, photographed=False):
     "One row: page `k`, by writer `k` in turn, with sizes fitted on the other writers"
     writers = np.unique(material.s.writers)
     w = writers[k % len(writers)]
-    page, settings, drawings = material.page(w, np.random.default_rng([seed, k]))
+    rng = np.random.default_rng([seed, k])
+    page, settings, drawings = material.page(w, rng)
+    ink = page.ink
+    if photographed:
+        ink, settings['way'], settings['strength'] = photographed_page(ink, rng)
     if w not in size_models:
         size_models[w] = fit_size_model(material.s.subset(material.s.writers != w))
     start, predict = time.perf_counter(), held_out_predictor(page, drawings, material.nets)
-    result = read_page(page.ink, predict, material.s.vocab, size_models[w])
+    result = _read(ink, predict, material.s.vocab, size_models[w])
     row = _page_row(page, result, settings, time.perf_counter() - start)
     for name in ('alone', 'known'):
         row[f'errors_{name}'] = int((getattr(material, name)[drawings] != material.s.targets[drawings]).sum())
     return dict(row, page=k, writer=int(w))
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    "The result for a page that is refused"
+
+    characters: tuple = ()
+    text: str = ''
+    skew: float = 0.0
+
+
+def _read(*args):
+    "`read_page`; all characters are missed on a page that it refuses"
+    try:
+        return read_page(*args)
+    except InputError:
+        return _Nothing()
 
 # %% ../../nbs/75_experiments.pages.ipynb #9d865504
 def _rates(rows):
@@ -260,12 +302,14 @@ def _fill_pages(records, source, out, rec):
     material = _material(records, source, out, rec.config['pages_of'])
     models, rows = {}, []
     for k in range(rec.config['pages']):
-        rows.append(_read_made_page(material, models, k, rec.seed))
+        rows.append(_read_made_page(material, models, k, rec.seed, rec.config.get('photographed', False)))
         if k % 20 == 19:
             log_progress(f'{rec.name}: page {k + 1}/{rec.config["pages"]}')
     rec.tables['pages'], rec.metrics = rows, summarize_pages(rows)
     rec.metrics['place_kept'] = place_kept(material.s)[0]
     rec.tables['by_chars'] = [dict(n_chars=n, **_rates(few)) for n in N_CHARS if (few := _where(rows, n_chars=n))]
+    ways = sorted({r['way'] for r in rows if 'way' in r})
+    rec.tables['by_way'] = [dict(way=w, **_rates(_where(rows, way=w))) for w in ways]
     bins = [(lo, [r for r in rows if lo <= abs(r['skew']) < lo + 2]) for lo in (0, 2, 4, 6)]
     rec.tables['by_skew'] = [dict(skew=f'{lo} to {lo + 2}', **_rates(few)) for lo, few in bins if few]
 
@@ -282,13 +326,23 @@ def pages(
     to: Path | str | None = None,  # where the record goes; default: `out`
     n: int = 200,  # pages
     folds: tuple = (2, 3, 4),  # whose held-out drawings pages are made of
+    photographed: bool = False,  # each page in one way of `photographed_page`
 ) -> Record:
     "Pages of held-out drawings, recognised"
     name, first = '+'.join(r.name for r in records), records[0]
     if any(r.config['folds'] != first.config['folds'] for r in records):
         raise InputError(f'{name}: have other folds; take cross-validations of one kind')
     config = dict(provenance(records), pages=n, pages_of=list(folds))
-    rec = Record('answers', f'pages-{name}', config, first.data, first.seed, first.kind, first.profile)
+    config |= dict(photographed=True) if photographed else {}
+    rec = Record(
+        'answers',
+        f'pages-{"photographed-" * photographed}{name}',
+        config,
+        first.data,
+        first.seed,
+        first.kind,
+        first.profile,
+    )
     to = to or out
     return newest(cached_run(rec, to, partial(_fill_pages, records, source, out)), to)
 
@@ -299,11 +353,14 @@ def study_pages(
     to: Path | str | None = None,  # where the records go; default: `out`
     profile: str = 'quick',  # as for `group_records`
     n: int = 200,  # pages
-) -> list:  # records: of the network that sees the crop, and of both together where the other is there, too
+) -> (
+    list
+):  # records: of the network that sees the crop, of both together where the other is there, of the first photographed
     "`pages` with the networks of the first seed; raises `InputError` when the crop's are not there"
     of = {g: finished_records(g, source, out, profile) for g in ('robust', 'headline')}
     crop = [r for r in of['robust'] if r.name == 'robust-crop'][:1]
     page = [r for r in of['headline'] if r.name == 'headline-alone' and crop and r.seed == crop[0].seed][:1]
     if not crop:
         raise InputError(f'{out}: holds no networks that see the crop; run `midas_task2 study robust` first')
-    return [pages(rs, source, out, to, n) for rs in ([crop, crop + page] if page else [crop])]
+    clean = [pages(rs, source, out, to, n) for rs in ([crop, crop + page] if page else [crop])]
+    return [*clean, pages(crop, source, out, to, n, photographed=True)]
