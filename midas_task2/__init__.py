@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # for editors; in a process each is imported when it is used
     from .experiments.q1 import train
 
 _HOMES = {
-    'ImageSet': 'data.imageset',
+    'ImageSet': 'data.forms',  # which adds `from_npz` and its like
     'create_model': 'evaluation.reader',
     'diagnose': 'audit.audit',
     'evaluate': 'evaluation.reader',

@@ -70,11 +70,11 @@ def reading(data):
 def evaluated(path):
     "Pictures a second that `evaluate` reads, decoding included, by the released network on all cores"
     from midas_task2.core.io import pretrained_path
-    from midas_task2.evaluation.inference import evaluate_files
+    from midas_task2.evaluation.labelled import evaluate_data
     from midas_task2.training.checkpoint import load_checkpoint
 
     net, start = load_checkpoint(pretrained_path('q1')), time.perf_counter()
-    return evaluate_files(*net, path)['n'] / (time.perf_counter() - start)
+    return evaluate_data([net], path)['n'] / (time.perf_counter() - start)
 
 
 def timed(batches, n):

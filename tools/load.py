@@ -76,7 +76,8 @@ def make(folder, n, sizes):
 def measure(command, folder):
     "Run one command on `folder` in this process: rows out, names skipped, seconds, peak memory"
     from midas_task2.core.runtime import peak_memory
-    from midas_task2.evaluation.inference import evaluate_files, predict_files
+    from midas_task2.evaluation.inference import predict_files
+    from midas_task2.evaluation.labelled import evaluate_data
     from midas_task2.training.checkpoint import load_checkpoint
 
     model, start = load_checkpoint(MODEL), time.perf_counter()
@@ -87,7 +88,7 @@ def measure(command, folder):
             if 'error' in r:
                 skipped.append(Path(r['file']).relative_to(folder).as_posix())
     else:
-        r = evaluate_files(*model, folder)
+        r = evaluate_data([model], folder)
         skipped = [s['file'] for s in r['skipped']]
         rows = r['n'] + len(skipped)
     return dict(rows=rows, skipped=skipped, seconds=time.perf_counter() - start, peak_mib=peak_memory())

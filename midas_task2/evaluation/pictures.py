@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from ..core.io import InputError, one_line
+from ..data.folders import picture_files
 from ..data.images import IMAGE_SUFFIXES, get_preprocessor, preprocess_all
 from ..data.imageset import ImageSet
-from .inference import image_files
 
 # %% ../../nbs/43_evaluation.pictures.ipynb #335d26b5
 _SLACK = 1e-4  # how far arithmetic moves a 0 or a 1 that was normalised and taken back
@@ -174,7 +174,7 @@ def _path_pictures(x, stack):
     if not path:
         raise InputError('is empty text; give a path')
     single = path.lower().endswith(IMAGE_SUFFIXES) and not os.path.isdir(path)
-    return image_files(path, stack), single
+    return picture_files(path, stack), single
 
 
 def _read_file(f):

@@ -551,7 +551,7 @@ def evaluate_writers(
     unlabelled: bool = False,  # without using their labels
     how: dict | None = None,  # `n_tta`, `mode` of `predict_with_notes`
     **writers,  # `column` or `pattern` of `writers_of_files`
-) -> dict:  # as `evaluate_files`, and `without`, `gain`, `gain_low`, `gain_high`, `writers`
+) -> dict:  # as `evaluate_data`, and `without`, `gain`, `gain_low`, `gain_high`, `writers`
     "All numbers about networks on labelled pictures, each classified with its writer's others"
     vocab = networks[0][1].vocab
     predicted, targets, names, pages = _predict_with_pages(networks, path, labels, how or {})
