@@ -261,10 +261,10 @@ def _open_any(path, stack):
     "Entries and reader for whatever `path` is"
     if os.path.isdir(path):
         return _open_folder(path, stack)
+    if not os.path.exists(path):
+        raise _Refused('no such file or folder', 'check the path')
     if not os.path.isfile(path):
-        raise _Refused(
-            'a device' if os.path.exists(path) else 'no such file or folder', 'give a zip, a tar or a folder'
-        )
+        raise _Refused('a device', 'give a file or a folder')
     with open(path, 'rb') as f:
         head = f.read(4)
     return (_open_zip if head in (b'PK\3\4', b'PK\5\6') else _open_tar)(path, stack)
@@ -410,7 +410,7 @@ def _other_kind(path):
             return f'is {kind}, no zip or tar; {remedy}'
     page = head.lstrip()[:1] == b'<'  # what a server sends in place of a file
     if head and not page and not re.search(rb'[^\t\n\r\x20-\x7e\x80-\xff]', head):
-        return 'is a text file, no zip or tar; give the zip, tar or folder that holds the data'
+        return 'is a text file; give a picture, or the zip, tar or folder that holds the data'
 
 
 def _why_not(e, path):
