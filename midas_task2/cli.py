@@ -567,9 +567,11 @@ def _scores_text(r):
 def _evaluate(model, data, labels, how, whose, known, unlabelled):
     "The scores of `evaluate`; where the writers are named, each drawing is classified with its writer's others"
     from midas_task2.evaluation.labelled import evaluate_data
-    from midas_task2.training.checkpoint import load_checkpoints
+    from midas_task2.evaluation.onnx import load_networks
 
-    networks = load_checkpoints(model)
+    if any(whose.values()):
+        _check_torch(model, 'auto', '--writer-column or --writer-pattern')
+    networks = load_networks(model)
     if not any(whose.values()):
         if unlabelled or known != 'all':
             raise InputError('whose drawings? --known and --writer-unlabelled need --writer-column or --writer-pattern')
@@ -595,13 +597,12 @@ _PICTURES_HELP = 'pictures, folders, zips, tars, files of arrays (npz, IDX, CSV 
 
 
 def predict(
-    paths: Param(
-        _PICTURES_HELP, str, nargs='+', opt=False
-    ),  # pictures, folders, zips, tars, npz, IDX, CSV of pixels...
+    paths: Param(_PICTURES_HELP, str, nargs='+', opt=False),  # pictures in any form
     model: str = 'q1',  # as for `evaluate`
     k: int = 5,  # how many classes to name
     tta: int = 0,  # as for `evaluate`
     preprocess: str = 'auto',  # as for `evaluate`
+    runtime: str = 'auto',  # torch, or onnx for a network that `export` wrote; auto: onnx for ONNX files
     show_steps: str = '',  # a folder for pictures of what the document front end does with each picture
     page: bool = False,  # each picture is a page of several characters; PDF and TIFF may hold several
     alphabet: str = '',  # of a page: digits, letters, capitals, small, 0-9A-F...; default: all that the network knows
@@ -612,22 +613,29 @@ def predict(
     json: bool = False,  # print JSON
 ):
     "The most likely characters of pictures, or the text of pages; those that cannot be read are listed"
+    writer = dict(samples=writer_samples, labels=writer_labels, unlabelled=writer_unlabelled)
+    _check_torch(model, runtime, '--page' if page else '--writer-...' if any(writer.values()) else '')
     if page:
         return _predict_pages(paths, model, k, tta, alphabet, overlay, json)
     if alphabet or overlay:
         raise InputError('--alphabet and --overlay are for pages; add --page')
-    writer = dict(samples=writer_samples, labels=writer_labels, unlabelled=writer_unlabelled)
-    _predict_pictures(paths, model, k, dict(n_tta=tta, mode=preprocess), show_steps, json, writer)
+    _predict_pictures(paths, model, runtime, k, dict(n_tta=tta, mode=preprocess), show_steps, json, writer)
 
 
-def _predict_pictures(paths, model, k, how, show_steps, json, writer):
+def _check_torch(model, runtime, what):
+    "Refuse an ONNX file where an option, `what`, needs a checkpoint"
+    if what and (runtime == 'onnx' or '.onnx' in str(model).lower()):
+        raise InputError(f'{what}: needs PyTorch; give a checkpoint as --model, not an ONNX file')
+
+
+def _predict_pictures(paths, model, runtime, k, how, show_steps, json, writer):
     "`predict` for pictures of one character each"
-    from midas_task2.training.checkpoint import load_checkpoints
+    from midas_task2.evaluation.onnx import load_networks
 
-    networks = load_checkpoints(model)
+    networks = load_networks(model, runtime)
     context = _writer_context(networks, model, **writer)
     if show_steps:
-        _write_steps(paths, show_steps)
+        _write_steps(networks, paths, show_steps)
     rows = _prediction_rows(networks, model, paths, k, how, context, writer['unlabelled'])
     n, bad = _show_rows(rows, json)
     for note in context.notes() if context else ():
@@ -676,11 +684,11 @@ def _prediction_rows(networks, model, paths, k, how, context, unlabelled):
     return predict_data(net, model_config, paths, k, others=others, adjust=adjust, **how)
 
 
-def _write_steps(paths, folder):
+def _write_steps(networks, paths, folder):
     "What the document front end does with each picture, as pictures"
-    from midas_task2.evaluation.inference import write_steps
+    from midas_task2.evaluation.inference import ink_network, write_steps
 
-    write_steps(paths, folder)
+    write_steps(paths, folder, ink_network(networks))
 
 # %% ../nbs/80_cli.ipynb #4251813b
 def _predict_pages(paths, model, k, tta, alphabet, overlay, as_json):
