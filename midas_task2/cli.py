@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['data_status', 'data_import', 'data_fetch', 'explore', 'q1', 'q2', 'q3', 'tsne', 'study', 'release', 'report', 'run',
-           'evaluate', 'predict', 'diagnose', 'relabel', 'export', 'bench', 'records_pack', 'records_unpack', 'usage',
-           'main']
+           'evaluate', 'predict', 'diagnose', 'relabel', 'export', 'bench', 'models', 'doctor', 'records_pack',
+           'records_unpack', 'usage', 'main']
 
 # %% ../nbs/80_cli.ipynb #f6eeb0fa
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -23,8 +24,16 @@ from fastcore.meta import delegates
 from fastcore.script import Param, anno_parser
 
 from . import __version__
-from .core.io import InputError, SkippedInputError, data_home, log_progress, one_line
-from .core.records import json_default, pack_records, unpack_records
+from midas_task2.core.io import (
+    InputError,
+    SkippedInputError,
+    data_home,
+    log_progress,
+    one_line,
+    pretrained_path,
+    read_json,
+)
+from .core.records import from_v1, json_default, pack_records, unpack_records
 from .core.runtime import check_seed, peak_memory
 
 # %% ../nbs/80_cli.ipynb #c9de5a37
@@ -567,9 +576,11 @@ def _scores_text(r):
 def _evaluate(model, data, labels, how, whose, known, unlabelled):
     "The scores of `evaluate`; where the writers are named, each drawing is classified with its writer's others"
     from midas_task2.evaluation.labelled import evaluate_data
-    from midas_task2.training.checkpoint import load_checkpoints
+    from midas_task2.evaluation.onnx import load_networks
 
-    networks = load_checkpoints(model)
+    if any(whose.values()):
+        _check_torch(model, 'auto', '--writer-column or --writer-pattern')
+    networks = load_networks(model)
     if not any(whose.values()):
         if unlabelled or known != 'all':
             raise InputError('whose drawings? --known and --writer-unlabelled need --writer-column or --writer-pattern')
@@ -595,13 +606,12 @@ _PICTURES_HELP = 'pictures, folders, zips, tars, files of arrays (npz, IDX, CSV 
 
 
 def predict(
-    paths: Param(
-        _PICTURES_HELP, str, nargs='+', opt=False
-    ),  # pictures, folders, zips, tars, npz, IDX, CSV of pixels...
+    paths: Param(_PICTURES_HELP, str, nargs='+', opt=False),  # pictures in any form
     model: str = 'q1',  # as for `evaluate`
     k: int = 5,  # how many classes to name
     tta: int = 0,  # as for `evaluate`
     preprocess: str = 'auto',  # as for `evaluate`
+    runtime: str = 'auto',  # torch, or onnx for a network that `export` wrote; auto: onnx for ONNX files
     show_steps: str = '',  # a folder for pictures of what the document front end does with each picture
     page: bool = False,  # each picture is a page of several characters; PDF and TIFF may hold several
     alphabet: str = '',  # of a page: digits, letters, capitals, small, 0-9A-F...; default: all that the network knows
@@ -612,22 +622,29 @@ def predict(
     json: bool = False,  # print JSON
 ):
     "The most likely characters of pictures, or the text of pages; those that cannot be read are listed"
+    writer = dict(samples=writer_samples, labels=writer_labels, unlabelled=writer_unlabelled)
+    _check_torch(model, runtime, '--page' if page else '--writer-...' if any(writer.values()) else '')
     if page:
         return _predict_pages(paths, model, k, tta, alphabet, overlay, json)
     if alphabet or overlay:
         raise InputError('--alphabet and --overlay are for pages; add --page')
-    writer = dict(samples=writer_samples, labels=writer_labels, unlabelled=writer_unlabelled)
-    _predict_pictures(paths, model, k, dict(n_tta=tta, mode=preprocess), show_steps, json, writer)
+    _predict_pictures(paths, model, runtime, k, dict(n_tta=tta, mode=preprocess), show_steps, json, writer)
 
 
-def _predict_pictures(paths, model, k, how, show_steps, json, writer):
+def _check_torch(model, runtime, what):
+    "Refuse an ONNX file where an option, `what`, needs a checkpoint"
+    if what and (runtime == 'onnx' or '.onnx' in str(model).lower()):
+        raise InputError(f'{what}: needs PyTorch; give a checkpoint as --model, not an ONNX file')
+
+
+def _predict_pictures(paths, model, runtime, k, how, show_steps, json, writer):
     "`predict` for pictures of one character each"
-    from midas_task2.training.checkpoint import load_checkpoints
+    from midas_task2.evaluation.onnx import load_networks
 
-    networks = load_checkpoints(model)
+    networks = load_networks(model, runtime)
     context = _writer_context(networks, model, **writer)
     if show_steps:
-        _write_steps(paths, show_steps)
+        _write_steps(networks, paths, show_steps)
     rows = _prediction_rows(networks, model, paths, k, how, context, writer['unlabelled'])
     n, bad = _show_rows(rows, json)
     for note in context.notes() if context else ():
@@ -676,11 +693,11 @@ def _prediction_rows(networks, model, paths, k, how, context, unlabelled):
     return predict_data(net, model_config, paths, k, others=others, adjust=adjust, **how)
 
 
-def _write_steps(paths, folder):
+def _write_steps(networks, paths, folder):
     "What the document front end does with each picture, as pictures"
-    from midas_task2.evaluation.inference import write_steps
+    from midas_task2.evaluation.inference import ink_network, write_steps
 
-    write_steps(paths, folder)
+    write_steps(paths, folder, ink_network(networks))
 
 # %% ../nbs/80_cli.ipynb #4251813b
 def _predict_pages(paths, model, k, tta, alphabet, overlay, as_json):
@@ -865,6 +882,92 @@ def _bench_text(rec, parts, grown):
     tables = [speed_table(rec), *([ablation_table(parts)] if parts else []), *map(scaling_table, grown)]
     return '\n\n'.join(t.to_string() for t in tables)
 
+# %% ../nbs/80_cli.ipynb #6b4c32cf
+def _network_row(path):
+    "What a network's file of settings says of it"
+    settings = from_v1(read_json(path, path.name, 'take it from one run again'))
+    card, vocab = settings.get('card', {}), settings.get('vocab', [])
+    size = sum(p.stat().st_size for p in path.parent.glob('*.safetensors'))
+    row = dict(name=path.parent.name, use=f'{len(vocab)} classes, {vocab[0]} to {vocab[-1]}' if vocab else 'ink')
+    row |= dict(preprocessing=settings.get('preprocessing', ''), data=card.get('data', ''), mib=round(size / 2**20, 2))
+    return row | {k: card.get(k) for k in ('accuracy', 'accuracy_low', 'accuracy_high', 'accuracy_of')}
+
+
+def _network_line(r):
+    "A row for people"
+    use = {'ink': 'finds the ink in photographs'}.get(r['use'], r['use'])
+    line = f'{r["name"]:24} {use:28} {_accuracy_text(r):28} {r["mib"]:5.2f} MiB  {r["preprocessing"]}'
+    return line.rstrip() + (f'\n{"":24} of {r["accuracy_of"]}' if r['accuracy_of'] else '')
+
+# %% ../nbs/80_cli.ipynb #a3e8a625
+def models(
+    out: str = '',  # output folder with networks of your own; default: `reports` and the folders in it
+    json: bool = False,  # print JSON
+):
+    "The networks that --model takes: what for, accuracy with its interval, size"
+    released = [p for n in ('model', 'ink') for p in sorted(pretrained_path('q1').parent.glob(f'*/{n}.json'))]
+    own = sorted(p for pattern in ('', '*/') for p in _out(out).glob(f'{pattern}models/*/model.json'))
+    rows = [_network_row(p) | dict(model=p.parent.name if p in released else str(p.parent)) for p in released + own]
+    lines = ['released:', *map(_network_line, rows[: len(released)])]
+    if own:
+        lines += ['your own:', *(f'{_network_line(r)}\n{"":24} --model {r["model"]}' for r in rows[len(released) :])]
+    _show(rows, json, '\n'.join(lines))
+    return rows
+
+# %% ../nbs/80_cli.ipynb #5270d351
+def _extras():
+    "Optional packages: name of the extra -> what of it is missing"
+    from importlib import metadata, util
+
+    modules, found = {'pillow-heif': 'pillow_heif'}, {}
+    try:
+        wanted = metadata.requires('midas_task2') or []
+    except metadata.PackageNotFoundError:  # a copy of the sources, which was not installed
+        return {}
+    for line in wanted:
+        if m := re.match(r'([\w.-]+).*extra == .(\w+)', line):
+            missing = [] if util.find_spec(modules.get(m[1], m[1])) else [m[1]]
+            found.setdefault(m[2], []).extend(missing)
+    return {k: v for k, v in found.items() if k != 'dev'}
+
+
+def _extra_text(name, missing):
+    return f'{name} (missing: {", ".join(missing)})' if missing else name
+
+# %% ../nbs/80_cli.ipynb #651e8c9e
+def doctor(
+    json: bool = False,  # print JSON
+):
+    "Versions, threads, bfloat16, GPU, data and extras: what to look at first when something does not work"
+    from midas_task2.core.runtime import environment, has_bf16
+    from midas_task2.data.download import source_status
+
+    try:
+        found = environment() | dict(bf16=has_bf16())
+    except (ImportError, OSError) as e:
+        raise InputError(one_line(f'PyTorch does not load ({e}); install it again')) from None
+    found |= dict(midas_task2=__version__, home=str(data_home()), extras=_extras())
+    found['data'] = {r['name']: _status_line(r) for r in source_status()}
+    _show(found, json, _doctor_text(found))
+    return found
+
+
+def _doctor_text(f):
+    "The findings for people"
+    hw, versions = f['hardware'], ', '.join(f'{k} {v}' for k, v in f['versions'].items())
+    rows = {
+        'midas_task2': f'{f["midas_task2"]} on Python {hw["python"]}',
+        'libraries': versions,
+        'processor': f'{hw["processor"]}, {hw["cpus"]} cores, {hw["threads"]} threads',
+        'bfloat16': 'fast here' if f['bf16'] else 'not fast here; float32 is used, at a third of the speed',
+        'GPU': hw['gpu'] or 'none; the CPU is used',
+        'home': f['home'],
+        'extras': ', '.join(_extra_text(k, v) for k, v in f['extras'].items())
+        or 'not known: the package is not installed',
+    }
+    lines = [f'{k:12} {v}' for k, v in rows.items()]
+    return '\n'.join(lines + [f'{"data":12} {line}' for line in f['data'].values()])
+
 # %% ../nbs/80_cli.ipynb #0dd87654
 def records_pack(
     folder: str,  # the output folder of a run, e.g. reports/q1-study
@@ -896,6 +999,8 @@ _COMMANDS = {
     'diagnose': diagnose,
     'relabel': relabel,
     'export': export,
+    'models': models,
+    'doctor': doctor,
     'data status': data_status,
     'data import': data_import,
     'data fetch': data_fetch,
@@ -904,27 +1009,48 @@ _COMMANDS = {
 }
 
 # %% ../nbs/80_cli.ipynb #a394689a
+_GROUPS = {  # heading -> commands
+    'use': 'predict evaluate diagnose relabel export models doctor'.split(),
+    'reproduce': 'run q1 q2 q3 study bench release explore tsne report'.split(),
+    'data': ['data status', 'data import', 'data fetch', 'records pack', 'records unpack'],
+}
 _USAGE = """usage: midas_task2 COMMAND [OPTIONS]
 
 Recognise handwritten characters, and learn from labels that are wrong.
 
 {rows}
 
-`midas_task2 COMMAND --help` names the options. Start with `midas_task2 run`."""
+`midas_task2 COMMAND --help` names the options. Start with `midas_task2 predict PICTURE`, or `midas_task2 run`."""
 
 
 def usage(
     of: str = '',  # commands that begin with this word; default: all
 ) -> str:
     "What `midas_task2 --help` prints"
-    rows = '\n'.join(f'  {n:14} {f.__doc__}' for n, f in _COMMANDS.items() if n.startswith(of))
-    return _USAGE.format(rows=rows)
+    parts = []
+    for heading, names in _GROUPS.items():
+        rows = [f'  {n:14} {_COMMANDS[n].__doc__}' for n in names if n.startswith(of)]
+        if rows:
+            parts.append('\n'.join([f'{heading}:', *rows]))
+    return _USAGE.format(rows='\n\n'.join(parts))
+
+# %% ../nbs/80_cli.ipynb #89087b71
+_STUDY_PROFILES = ('smoke', 'quick')
+_CHOICES = {  # option -> its values; or that of one command
+    'profile': _PROFILE_NAMES,
+    'study profile': _STUDY_PROFILES,
+    'release profile': _STUDY_PROFILES,
+    'preprocess': ('auto', 'none'),
+    'runtime': ('auto', 'torch', 'onnx'),
+    'report kind': ('real', 'embedded', 'own'),
+}
 
 # %% ../nbs/80_cli.ipynb #d8a90168
 def _parser(name, func):
     "The options of a command; what is wrong with them is said in one line, like all bad input"
     p = anno_parser(func, prog=f'midas_task2 {name}')
     for a in p._actions:
+        a.choices = _CHOICES.get(f'{name} {a.dest}', _CHOICES.get(a.dest, a.choices))
         for empty in (' (default: )', ' (default: False)'):  # an empty default says nothing
             a.help = a.help.removesuffix(empty)
         a.option_strings = [o.replace('_', '-') for o in a.option_strings]

@@ -4,26 +4,15 @@
 
 # %% auto #0
 __all__ = ['NO_CHARACTER', 'DOUBTFUL', 'paper_below', 'flatten_alpha', 'UsualPlace', 'CleanPage', 'pen_width', 'is_clean',
-           'ink_channels', 'InkNet', 'load_ink_net', 'ink_net_digest', 'ink_probability', 'find_ink', 'in_picture',
-           'middle_lines', 'Pens', 'usual_pen', 'SheetLimits', 'find_sheet', 'sheet_map', 'Document', 'read_document',
-           'page_ink']
+           'ink_channels', 'ink_probability', 'find_ink', 'in_picture', 'middle_lines', 'Pens', 'usual_pen',
+           'SheetLimits', 'find_sheet', 'sheet_map', 'Document', 'read_document', 'page_ink']
 
 # %% ../../nbs/09_data.document.ipynb #aae63334
-import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file
-from torch import Tensor, nn
-from torch.nn.utils import fuse_conv_bn_eval
-
-from ..core.io import MissingArtifactError, pretrained_path
-from ..core.runtime import has_bf16
 
 cv2.setNumThreads(1)  # pictures are read in threads of our own, and OpenCV's pool hangs in a process that was forked
 
@@ -200,89 +189,6 @@ def _smooth(a):
     "Mean over a window, twice"
     return cv2.blur(cv2.blur(a, (_WINDOW, _WINDOW)), (_WINDOW, _WINDOW))
 
-# %% ../../nbs/09_data.document.ipynb #87b3411f
-def _conv(c_in, c_out, size=3, stride=1):
-    "Convolution, batch norm, ReLU"
-    conv = nn.Conv2d(c_in, c_out, size, stride, size // 2, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(c_out), nn.ReLU(inplace=True))
-
-
-class _Block(nn.Module):
-    "Two convolutions and a skip"
-
-    def __init__(self, c_in, c_out):
-        super().__init__()
-        self.a, self.b = _conv(c_in, c_out), _conv(c_out, c_out)
-        self.skip = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
-
-    def forward(self, x):
-        return self.b(self.a(x)) + self.skip(x)
-
-# %% ../../nbs/09_data.document.ipynb #815157a9
-class InkNet(nn.Module):
-    "A U-Net at half the resolution, whose innermost features are gated by their mean over the picture"
-
-    def __init__(
-        self,
-        widths: tuple = (16, 24, 32, 48, 64),  # channels per level
-    ):
-        super().__init__()
-        w, levels = widths, range(len(widths))
-        self.stem = _conv(4, w[0], 5, 2)
-        self.down = nn.ModuleList([_Block(w[max(i - 1, 0)], w[i]) for i in levels])
-        self.up = nn.ModuleList([_Block(w[i + 1] + w[i], w[i]) for i in levels[:-1]])
-        self.glob = nn.Linear(w[-1], w[-1])
-        self.head = nn.Conv2d(w[0], 4, 1)
-
-    def forward(
-        self,
-        x: Tensor,  # float [B, 4, H, W] from `ink_channels`; H and W multiples of 32
-    ) -> Tensor:  # logits of ink [B, 1, H, W]
-        x, skips = self.stem(x), []
-        for i, block in enumerate(self.down):
-            x = block(F.max_pool2d(x, 2) if i else x)
-            skips.append(x)
-        x = x * torch.sigmoid(self.glob(x.mean((2, 3))))[..., None, None]
-        for block, skip in zip(self.up[::-1], skips[-2::-1]):
-            x = block(torch.cat([F.interpolate(x, scale_factor=2), skip], 1))
-        return F.pixel_shuffle(self.head(x), 2)
-
-# %% ../../nbs/09_data.document.ipynb #f882b5ec
-@lru_cache(maxsize=2)
-def load_ink_net(
-    path: Path | str | None = None,  # a .safetensors file; default: the released one
-) -> InkNet:  # in evaluation mode; raises `MissingArtifactError` when the file is not there
-    "The segmentation network, loaded once"
-    path = _released() if path is None else Path(path)
-    net = InkNet()
-    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
-    for block in net.eval().modules():
-        if isinstance(block, nn.Sequential):
-            _fuse(block)
-    return net.to(memory_format=torch.channels_last)
-
-
-def _fuse(block):
-    "Give a convolution the scale and shift of its batch norm"
-    conv, norm = block[0], block[1]
-    if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-        block[0], block[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
-
-
-def _released():
-    "The file of the released network"
-    path = pretrained_path('ink') / 'ink.safetensors'
-    if not path.exists():
-        raise MissingArtifactError(
-            f'{path}: missing; it comes with the package: install it again, or use --preprocess none'
-        )
-    return path
-
-
-def ink_net_digest() -> str:  # SHA-256
-    "Identifies the released network, and so what the front end makes of a picture"
-    return hashlib.sha256(_released().read_bytes()).hexdigest()
-
 # %% ../../nbs/09_data.document.ipynb #25687bbe
 _STRIDE = 32  # the network's sides are multiples of this
 
@@ -302,13 +208,14 @@ def _fitted(picture, side):
 def ink_probability(
     picture: np.ndarray,  # uint8 [H, W, 3]
     side: int = 320,  # pixels of the longer side of what the network sees
+    network=None,  # function of what `ink_channels` gives, to probabilities [H, W]; default: `predict_ink`
 ) -> np.ndarray:  # float32 [h, w] with the longer side `side`
     "Probability of ink, pixel by pixel"
     padded, part = _fitted(picture, side)
-    x = torch.from_numpy(ink_channels(padded))[None].contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16, enabled=has_bf16()):
-        logits = load_ink_net()(x)
-    return logits.float().sigmoid()[0, 0].numpy()[part]
+    if network is None:
+        from midas_task2.data.ink_net import predict_ink as network  # which imports PyTorch
+
+    return network(ink_channels(padded))[part]
 
 # %% ../../nbs/09_data.document.ipynb #1b830f36
 _COARSE, _CLOSE, _WHOLE = 160, 256, 320  # longer side of the views: to find ink, to segment it, and to search once more
@@ -353,20 +260,21 @@ def find_ink(
     picture: np.ndarray,  # uint8 [H, W, 3], not larger than it is to be worked on
     close: bool = True,  # look again at what was found
     small: np.ndarray | None = None,  # the picture at about the size of `_WHOLE`, where it is there already
+    network=None,  # as for `ink_probability`
 ) -> (
     tuple
 ):  # float32 [h, w], probability of ink in a view; float [2, 3], from the view's pixels (x, y, 1) to the picture's
     "Probability of ink, in a view of what was found"
     whole = slice(0, picture.shape[0]), slice(0, picture.shape[1])
     small = picture if small is None else small
-    prob = ink_probability(small, _COARSE if close else _WHOLE)
+    prob = ink_probability(small, _COARSE if close else _WHOLE, network)
     if close and _ink_box(prob) is None:
-        prob = ink_probability(small, _WHOLE)
+        prob = ink_probability(small, _WHOLE, network)
     box = _ink_box(prob)
     if box is None or not close:
         return prob, _view_map(prob, whole)
     part = _around(box, picture.shape[:2], prob.shape)
-    prob = ink_probability(picture[part], _CLOSE)
+    prob = ink_probability(picture[part], _CLOSE, network)
     return prob, _view_map(prob, part)
 
 # %% ../../nbs/09_data.document.ipynb #d9a7fb5b
@@ -633,6 +541,7 @@ def _touches(box, shape):
 def read_document(
     picture: np.ndarray,  # uint8 [H, W], [H, W, 3] or [H, W, 4]
     steps: bool = False,  # keep an image of each stage
+    network=None,  # as for `ink_probability`
 ) -> Document:
     "Find the ink of a picture and draw it as the networks are used to"
     rgb, grey = _rgb_and_grey(picture)
@@ -642,7 +551,7 @@ def read_document(
     rgb = rgb if bare is not None else _at_most(rgb, _WORK)
     small = _at_most(rgb, _WHOLE)
     corners = _scaled(find_sheet(small), len(rgb) / len(small)) if bare is None else None
-    prob, move = _view_of_bare(bare) if bare is not None else _on_sheet(rgb, corners) or find_ink(rgb, small=small)
+    prob, move = _view_of_bare(bare) if bare is not None else _in_view(rgb, corners, small, network)
     group, found = _groups(prob)
     kept = _bridged(_only(prob, group, found))
     pen = pen_width(_enlarged(kept)[0] > 0.5) / _SCALE if found else 0.0
@@ -663,14 +572,19 @@ def _scaled(corners, scale):
 _EDGE = 0.02  # share of a sheet along its edges that is not looked at: its shadow, and what lies beyond
 
 
-def _on_sheet(rgb, corners):
+def _in_view(rgb, corners, small, network):
+    "As from `find_ink`: on the sheet where there is one with ink, else in the whole picture"
+    return _on_sheet(rgb, corners, network) or find_ink(rgb, small=small, network=network)
+
+
+def _on_sheet(rgb, corners, network):
     "As from `find_ink`, for a sheet that is laid flat; None without a sheet or without ink on it"
     if corners is None:
         return None
     flat, (h, w) = sheet_map(corners)
     down, across = (int(_EDGE * n) for n in (h, w))
     inner = cv2.warpPerspective(rgb, flat, (w, h), flags=cv2.INTER_AREA)[down : h - down, across : w - across]
-    prob, move = find_ink(np.ascontiguousarray(inner))
+    prob, move = find_ink(np.ascontiguousarray(inner), network=network)
     if _ink_box(prob) is None:
         return None
     shift = np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])

@@ -131,10 +131,11 @@ MODES = 'auto', 'none'  # of `read_ink`: the document front end where the pictur
 def open_document(
     img: Image.Image,  # any size and mode
     steps: bool = False,  # keep an image of each stage
+    network=None,  # as for `ink_probability`
 ) -> Document:
     "What the document front end finds in a picture, stood upright"
     turn, img = _turn(img), _shrunk(_rgb(img))
-    return read_document(np.asarray(img if turn is None else img.transpose(turn)), steps)
+    return read_document(np.asarray(img if turn is None else img.transpose(turn)), steps, network)
 
 
 def open_page(
@@ -152,21 +153,23 @@ def open_page(
 def read_ink(
     img: Image.Image,  # any size and mode
     mode: str = 'auto',  # one of `MODES`
+    network=None,  # as for `ink_probability`
 ) -> Image.Image:  # mode 'L', ink 255 on background 0, upright
     "Grey image with bright ink on a dark background, from any image: a photograph, too"
-    return ink_and_note(img, mode)[0]
+    return ink_and_note(img, mode, network)[0]
 
 
 def ink_and_note(
     img: Image.Image,  # any size and mode
     mode: str = 'auto',  # one of `MODES`
+    network=None,  # as for `ink_probability`
 ) -> tuple:  # as `read_ink`; and `Document.note`
     "The ink, and what is to be said about it; raises `InputError` for an unknown mode"
     if mode not in MODES:
         raise InputError(f'--preprocess {mode}: choose {" or ".join(MODES)}')
     if mode == 'none':
         return to_ink(img), ''
-    doc = open_document(img)
+    doc = open_document(img, network=network)
     return to_ink(img) if doc.clean else Image.fromarray(doc.ink), doc.note
 
 # %% ../../nbs/13_data.images.ipynb #ee78d759
@@ -289,24 +292,26 @@ PREPROCESSORS: dict[str, Callable] = dict(
 def get_preprocessor(
     preprocessing,  # a name in `PREPROCESSORS`, or a function from ink to uint8 [H, W]
     mode: str = 'auto',  # as for `read_ink`
+    network=None,  # as for `ink_probability`
 ):  # function from a decoded image to uint8 [H, W]
     "Ink, then the preprocessing; raises `InputError` for an unknown name"
     if callable(preprocessing):
-        return lambda img: preprocessing(read_ink(img, mode))
+        return lambda img: preprocessing(read_ink(img, mode, network))
     preprocessing = PREPROCESSORS_OF_V1.get(preprocessing, preprocessing)
     if preprocessing not in PREPROCESSORS:
         raise InputError(one_line(f"preprocessing '{preprocessing}' is not known; choose {', '.join(PREPROCESSORS)}"))
-    return lambda img: PREPROCESSORS[preprocessing](read_ink(img, mode))
+    return lambda img: PREPROCESSORS[preprocessing](read_ink(img, mode, network))
 
 # %% ../../nbs/13_data.images.ipynb #3130f850
 def preprocess_array(
     images: np.ndarray,  # uint8 [N, H, W], light on dark; of other sizes than 28x28 dark on light, too
     preprocessing: str,  # a name in `PREPROCESSORS`
+    network=None,  # as for `ink_probability`
 ) -> np.ndarray:  # uint8, of the preprocessing's shape; 28x28 is `mnist_style` as it is
     "Images in memory in the preprocessing that a network was trained with"
     if preprocessing == 'mnist_style' and images.shape[1:] == (28, 28):
         return images
-    preprocess = get_preprocessor(preprocessing)
+    preprocess = get_preprocessor(preprocessing, network=network)
     return stack_images(parallel_map(lambda a: preprocess(Image.fromarray(a)), images), len(images), preprocessing)
 
 # %% ../../nbs/13_data.images.ipynb #045899e5

@@ -15,9 +15,10 @@ import numpy as np
 from PIL import Image
 
 from .datasets import DataSource, load_drawings
-from .document import ink_net_digest, read_document
+from .document import read_document
 from .images import PREPROCESSORS, to_ink
 from .imageset import ImageSet, cached_set
+from .ink_net import ink_net_digest
 from .photographs import random_photograph
 from .synthetic import Glyphs
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['N_TTA', 'image_files', 'forward_images', 'predict_probs', 'augmented_views', 'predict_tta', 'evaluate_set',
-           'predict_stream', 'predict_with_notes', 'check_same_classes', 'predict_files', 'prediction_row',
-           'write_steps', 'labelled_scores']
+           'predict_stream', 'predict_with_notes', 'check_same_classes', 'ink_network', 'predict_files',
+           'prediction_row', 'write_steps', 'labelled_scores']
 
 # %% ../../nbs/42_evaluation.inference.ipynb #a465b6a9
 from contextlib import ExitStack
@@ -13,11 +13,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from fastcore.basics import chunked
 from PIL import Image
 
-from ..augment import PRESETS, Augment
 from ..core.io import InputError, one_line
 from ..core.runtime import autocast, pick_device
 from ..data.document import DOUBTFUL, NO_CHARACTER
@@ -25,6 +23,7 @@ from ..data.folders import picture_files
 from ..data.images import PREPROCESSORS, ink_and_note, open_document, read_images
 from ..data.imageset import ImageSet
 from .metrics import confusion_matrix, most_confused, scores
+from .onnx import OnnxNetwork
 
 # %% ../../nbs/42_evaluation.inference.ipynb #2da9a737
 def _check_size(model_config, images):
@@ -38,7 +37,6 @@ def _check_size(model_config, images):
     )
 
 # %% ../../nbs/42_evaluation.inference.ipynb #ac740793
-@torch.no_grad()
 def forward_images(
     net,  # the model, or a part of it that takes images
     model_config,  # the model's `ModelConfig`: how pixels are normalised
@@ -49,20 +47,23 @@ def forward_images(
     precision: str = 'auto',  # 'bf16', 'fp32' or 'auto'
 ) -> np.ndarray:  # float32, N rows
     "The outputs of `net` for preprocessed images, batch by batch; raises `InputError` for images of another size"
+    import torch
+
     _check_size(model_config, images)
     device = pick_device() if device is None else device
     net, out = net.to(device).eval(), []
     images = np.require(images, requirements='W')  # a cached set is read-only, which PyTorch does not support
-    for x in torch.as_tensor(images).split(bs):
-        x = (x.to(device)[:, None].float() / 255 - model_config.mean) / model_config.std
-        with autocast(device, precision):
-            y = net(x.contiguous(memory_format=torch.channels_last))
-        out.append(read(y.float()).cpu())
+    with torch.no_grad():
+        for x in torch.as_tensor(images).split(bs):
+            x = (x.to(device)[:, None].float() / 255 - model_config.mean) / model_config.std
+            with autocast(device, precision):
+                y = net(x.contiguous(memory_format=torch.channels_last))
+            out.append(read(y.float()).cpu())
     return torch.cat(out).numpy()
 
 # %% ../../nbs/42_evaluation.inference.ipynb #c5bf98b1
 def predict_probs(
-    model,  # from `load_checkpoint`
+    model,  # from `load_checkpoint` or `load_networks`
     model_config,  # its `ModelConfig`
     images: np.ndarray,  # uint8 [N, H, W]
     **kwargs,  # `bs`, `device`, `precision` of `forward_images`
@@ -72,6 +73,9 @@ def predict_probs(
     def to_probs(logits):
         return (logits / model_config.temperature).softmax(1)
 
+    if isinstance(model, OnnxNetwork):
+        _check_size(model_config, images)
+        return model.probabilities(images, kwargs.get('bs', 256))
     pred_probs = forward_images(model, model_config, images, to_probs, **kwargs)
     if not np.isfinite(pred_probs).all():
         raise InputError("the network's outputs are not finite: its weights are damaged; train it again")
@@ -79,7 +83,6 @@ def predict_probs(
 
 # %% ../../nbs/42_evaluation.inference.ipynb #c4758de5
 N_TTA = 8  # augmented views of each image, beside itself
-_VIEWS = PRESETS['test_time']  # half of what training uses
 
 # %% ../../nbs/42_evaluation.inference.ipynb #cc4cfae7
 def augmented_views(
@@ -88,6 +91,12 @@ def augmented_views(
     seed: int = 0,  # of the augmentation
 ) -> list:  # n arrays like `images`
     "Augmented views of images, at half the strength of the training augmentation"
+    if not n:
+        return []
+    try:
+        import torch
+    except ImportError:
+        raise InputError('test-time augmentation (--tta) needs PyTorch; install it, or leave this out') from None
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # that of the CPU, where views are made
         return [_augmented_view(images) for _ in range(n)]
@@ -95,7 +104,11 @@ def augmented_views(
 
 def _augmented_view(images):
     "One view of each image; in parts that stay in the processor's cache, which is more than twice as fast"
-    augment, parts = Augment(**_VIEWS), []
+    import torch
+
+    from midas_task2.augment import PRESETS, Augment
+
+    augment, parts = Augment(**PRESETS['test_time']), []  # half of what training uses
     for x in torch.as_tensor(images).split(512):
         view = augment(x[:, None].float() / 255)[:, 0]
         parts.append((view * 255).round().clamp(0, 255).byte())
@@ -160,7 +173,7 @@ def predict_with_notes(
     names = [c.preprocessing for _, c in networks] + (['full_page'] if adjust else [])
 
     def preprocess(img):
-        ink, note = ink_and_note(img, mode)
+        ink, note = ink_and_note(img, mode, ink_network(networks))
         return [PREPROCESSORS[name](ink) for name in names], note
 
     for part in chunked(read_images(files, preprocess), bs):
@@ -204,6 +217,15 @@ def _mean_probs(networks, pictures, n_tta, bs, adjust):
     pred_probs = np.mean([predict_tta(*net, images, n_tta, bs=bs) for net, images in zip(networks, views)], axis=0)
     return adjust(pred_probs, views[-1]) if adjust else pred_probs
 
+# %% ../../nbs/42_evaluation.inference.ipynb #edfedd2e
+def ink_network(
+    networks: list,  # pairs from `load_networks`
+):  # as for `ink_probability`; None: in PyTorch
+    "The network that finds ink in photographs: in ONNX Runtime where all the others are"
+    if all(isinstance(net, OnnxNetwork) for net, _ in networks):
+        return networks[0][0].find_ink
+    return None
+
 # %% ../../nbs/42_evaluation.inference.ipynb #2689ac14
 def predict_files(
     model,  # from `load_checkpoint`
@@ -241,12 +263,14 @@ def prediction_row(
 def write_steps(
     paths,  # as for `picture_files`
     folder: Path | str,  # where the pictures go; it is made
+    network=None,  # from `ink_network`
 ):
     "Write what each step of the document front end makes of each picture, as NAME-1-picture.png and so on"
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    read = partial(open_document, steps=True, network=network)
     with ExitStack() as stack:
-        for n, (name, doc) in enumerate(read_images(picture_files(paths, stack), partial(open_document, steps=True))):
+        for n, (name, doc) in enumerate(read_images(picture_files(paths, stack), read)):
             steps = {} if isinstance(doc, InputError) else doc.steps or dict(ink=doc.ink)
             for k, (step, a) in enumerate(steps.items(), 1):
                 pixels = a if a.dtype == np.uint8 else (a * 255).astype(np.uint8)

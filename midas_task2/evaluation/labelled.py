@@ -16,6 +16,7 @@ from ..data.folders import HELD_OUT, as_options, open_labelled
 from ..data.images import preprocess_array
 from midas_task2.evaluation.inference import (
     check_same_classes,
+    ink_network,
     labelled_scores,
     predict_files,
     predict_stream,
@@ -28,12 +29,13 @@ def _probs_of_arrays(networks, pixels, n_tta):
     check_same_classes(networks)
     if n_tta < 0:
         raise InputError(f'--tta {n_tta}: give 0 or more')
-    each = [predict_tta(net, c, preprocess_array(pixels, c.preprocessing), n_tta) for net, c in networks]
+    find_ink = ink_network(networks)
+    each = [predict_tta(net, c, preprocess_array(pixels, c.preprocessing, find_ink), n_tta) for net, c in networks]
     return np.mean(each, axis=0)
 
 
 def evaluate_data(
-    networks: list,  # pairs of network and `ModelConfig`; probabilities are averaged over all
+    networks: list,  # pairs from `load_networks`; probabilities are averaged over all
     path: Path | str,  # as for `open_labelled`
     labels=None,  # `DataOptions`, or a table of labels
     k: int = 20,  # how many confusions to list

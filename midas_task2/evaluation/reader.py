@@ -20,17 +20,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from .. import models
 from ..core.io import InputError, one_line, pretrained_path
 from ..data.images import MODES, PREPROCESSORS, decode, preprocess_array, read_ink
 from ..data.imageset import ImageSet
-from .inference import check_same_classes, labelled_scores, predict_tta, predict_with_notes
+from midas_task2.evaluation.inference import (
+    check_same_classes,
+    ink_network,
+    labelled_scores,
+    predict_tta,
+    predict_with_notes,
+)
 from .labelled import evaluate_data
+from .onnx import is_onnx, load_networks
 from .pictures import class_numbers, collect_labels, open_pictures
-from ..training.checkpoint import checkpoint_folder, load_checkpoints
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from midas_task2.models import Network
 
 # %% ../../nbs/44_evaluation.reader.ipynb #da71e470
 def list_models(
@@ -38,8 +45,12 @@ def list_models(
     pretrained: bool = True,  # released networks; False: architectures, which have random weights
 ) -> list:  # of names, sorted
     "Names that `load` (or, of architectures, `create_model`) takes"
-    released = pretrained_path('q1').parent.glob('*/model.json')
-    names = [p.parent.name for p in released] if pretrained else list(models.MODELS)
+    if pretrained:
+        names = [p.parent.name for p in pretrained_path('q1').parent.glob('*/model.json')]
+    else:
+        from midas_task2.models import MODELS
+
+        names = list(MODELS)
     return sorted(n for n in names if fnmatch(n, pattern))
 
 # %% ../../nbs/44_evaluation.reader.ipynb #4d7c74ca
@@ -197,14 +208,14 @@ def _html_page(predictions):
     return ''.join(f'<div><small>{escape(p.name)}</small>{_html_row(p)}</div>' for p in predictions)
 
 # %% ../../nbs/44_evaluation.reader.ipynb #180690e2
-def _look(read, name, preprocessing, mode):
+def _look(read, name, networks, mode):
     "The picture, made small, and the image that each preprocessing makes of it, dark on light"
 
     def views(img):
         small = img.convert('RGB')
         small.thumbnail((320, 240))
-        ink = read_ink(img, mode)
-        return [np.asarray(small), *(255 - PREPROCESSORS[p](ink) for p in preprocessing)]
+        ink = read_ink(img, mode, ink_network(networks))
+        return [np.asarray(small), *(255 - PREPROCESSORS[c.preprocessing](ink) for _, c in networks)]
 
     return decode(read(), name, views)
 
@@ -213,7 +224,7 @@ def _look(read, name, preprocessing, mode):
 class Reader:
     "Trained networks that classify pictures; several are averaged"
 
-    networks: list  # pairs of network and `ModelConfig`, from `load_checkpoint`
+    networks: list  # pairs of network and configuration, from `load_networks`
     name: str = ''  # as `load` was given it
     record: Any = None  # of the training, where `train` made it
     vocab: list = field(init=False)  # class names
@@ -248,7 +259,7 @@ class Reader:
         "One result of `predict_with_notes`"
         failed = isinstance(p, InputError)
         probs = np.full(len(self.vocab), np.nan, np.float32) if failed else np.asarray(p)
-        look = read and partial(_look, read, name, [c.preprocessing for _, c in self.networks], preprocess)
+        look = read and partial(_look, read, name, self.networks, preprocess)
         return Prediction(name, self.vocab, probs, '' if failed else note, str(p) if failed else '', k, look)
 
     def predict(
@@ -297,7 +308,8 @@ class Reader:
     def _evaluate_set(self, s, k, tta):
         "The scores of an `ImageSet`, whose images may have been preprocessed for the network already"
         targets = class_numbers(np.array(s.vocab)[s.targets], self.vocab)[0]
-        probs = [predict_tta(*net, _fitting(s.images, net[1]), tta) for net in self.networks]
+        find_ink = ink_network(self.networks)
+        probs = [predict_tta(*net, _fitting(s.images, net[1], find_ink), tta) for net in self.networks]
         predicted = [(str(i), p) for i, p in enumerate(np.mean(probs, axis=0))]
         return labelled_scores(s.name or 'pictures', predicted, list(targets), self.vocab, k)
 
@@ -314,20 +326,32 @@ def _remember(files, kept):
         yield file
 
 
-def _fitting(images, config):
+def _fitting(images, config, find_ink):
     "Images as the network takes them: as they are where they have its size"
-    return images if list(images.shape[1:]) == list(config.size) else preprocess_array(images, config.preprocessing)
+    if list(images.shape[1:]) == list(config.size):
+        return images
+    return preprocess_array(images, config.preprocessing, find_ink)
 
 # %% ../../nbs/44_evaluation.reader.ipynb #0c0d7041
 def load(
-    model: Path | str = 'q1',  # a released network, a checkpoint's or output folder; several, with commas
+    model: Path | str = 'q1',  # a released network, a checkpoint's or output folder, an ONNX file; several, with commas
+    runtime: str = 'auto',  # torch or onnx; auto: onnx for ONNX files
 ) -> Reader:
     "A trained network, ready to classify pictures; raises `InputError` for one that is not known"
     several = [model] if Path(model).exists() else str(model).split(',')
-    if unknown := next((name for name in several if not checkpoint_folder(name).exists()), None):
+    if unknown := next((name for name in several if runtime != 'onnx' and not _is_there(name)), None):
         known = ', '.join(list_models())
         raise InputError(one_line(f"model '{unknown}' is not known; choose {known}, or a folder with model.json"))
-    return Reader(load_checkpoints(model), str(model))
+    return Reader(load_networks(model, runtime), str(model))
+
+
+def _is_there(name):
+    "Whether there is a checkpoint of this name; what is wrong with ONNX files is said where they are opened"
+    if is_onnx(name):
+        return True
+    from midas_task2.training.checkpoint import checkpoint_folder
+
+    return checkpoint_folder(name).exists()
 
 
 def predict(
@@ -358,8 +382,12 @@ def create_model(
     pretrained: bool = False,  # with the weights of the released network
     num_classes: int | None = None,  # of the last layer; default: as released, 62 for an architecture
     **kwargs,  # of an architecture: `c_in`, `size` and its own
-) -> models.Network:  # with body and head
+) -> 'Network':  # with body and head
     "A network by name, as a PyTorch module; raises `InputError` for one that is not known"
+    from midas_task2 import models
+
+    if is_onnx(name):
+        raise InputError(one_line(f"model '{name}' is an ONNX file, which is no module; give the checkpoint it is of"))
     if name in models.MODELS:
         if pretrained:
             raise InputError(f"model '{name}' has no weights; choose {', '.join(list_models())}")

@@ -25,7 +25,8 @@ from ..core.io import MissingArtifactError, atomic_path, log_progress, write_tex
 from ..core.records import Record, cached_run, checkpoint_dir, json_default, load_records, resume_dir
 from ..core.runtime import check_seed, seed_everything
 from ..core.stats import mean_interval
-from ..data.document import InkNet, ink_channels, pen_width
+from ..data.document import ink_channels, pen_width
+from ..data.ink_net import InkNet
 from ..data.photographs import STAGES, no_character, traced, ways_of
 from ..data.synthetic import VOCAB, draw_strokes
 from ..training.callbacks import autocast
