@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .core.io import InputError
+
 # %% ../nbs/26_augment.ipynb #67d56af6
 def _uniform(n, scale, x):
     "`n` numbers, uniform in [-scale, scale], on the device of `x`"
@@ -88,16 +90,28 @@ class Augment:
         elastic: float = 0.015,  # share of the page
         stroke: float = 0.5,  # largest |t| of `stroke_width`
         hand=None,  # [4, 4], the `factor` of `_random_writer_grid`; None: size and position are kept
+        dark_ink: bool = False,  # dark ink on white paper, as pictures in files have it
     ):
         self.affine = dict(rotate=rotate, shear=shear, scale=scale, shift=shift)
-        self.elastic, self.stroke = elastic, stroke
+        self.elastic, self.stroke, self.dark_ink = elastic, stroke, dark_ink
         self.hand = None if hand is None else torch.as_tensor(hand, dtype=torch.float32)
 
     def __call__(
         self,
-        x: Tensor,  # float [B, C, H, W] in [0, 1], ink bright
-    ) -> Tensor:  # float [B, C, H, W]
-        "An augmented copy of `x`"
+        x: Tensor,  # float [B, C, H, W], or one image [C, H, W], in [0, 1]
+    ) -> Tensor:  # float, of the same shape
+        "An augmented copy of `x`; raises `InputError` for whole numbers and other shapes"
+        if not x.is_floating_point() or x.ndim not in (3, 4):
+            raise InputError(
+                f'Augment: {str(x.dtype).removeprefix("torch.")} {list(x.shape)}; give float [B, C, H, W] or [C, H, W] '
+                "in [0, 1], and fastai's batch_tfms `AugmentBatch(Augment())`"
+            )
+        batch = x if x.ndim == 4 else x[None]
+        batch = 1 - self._changed(1 - batch) if self.dark_ink else self._changed(batch)
+        return batch if x.ndim == 4 else batch[0]
+
+    def _changed(self, x):
+        "An augmented copy of a batch with bright ink"
         grid = affine_grid(x, **self.affine)
         if self.hand is not None:
             grid = _random_writer_grid(grid, self.hand)

@@ -25,13 +25,19 @@ class Client(NotebookClient):
         return await super().async_execute_cell(cell, cell_index, **kwargs)
 
 
+def is_bar(output):
+    "Whether an output is a progress bar of fastai's, or what one leaves behind"
+    html = output.get('data', {}).get('text/html')
+    return html is not None and (not html.strip() or '<progress' in html or '.progress-bar-interrupted' in html)
+
+
 def execute(path):
     "Run one notebook in its own folder, as Jupyter would; write it whole, then clean it"
     nb = nbformat.read(path, as_version=4)
     Client(nb, timeout=None, record_timing=False, resources=dict(metadata=dict(path=str(path.parent)))).execute()
     for c in nb.cells:  # progress and warnings are for whoever runs it, not for the reader
         if c.cell_type == 'code':
-            c.outputs = [o for o in c.outputs if o.get('name') != 'stderr']
+            c.outputs = [o for o in c.outputs if o.get('name') != 'stderr' and not is_bar(o)]
     part = path.with_suffix('.part')
     nbformat.write(nb, part)
     os.replace(part, path)

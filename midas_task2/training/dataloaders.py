@@ -6,18 +6,27 @@
 __all__ = ['TensorSet', 'TensorDL', 'AugmentBatch', 'TensorDataLoaders', 'make_dls']
 
 # %% ../../nbs/30_training.dataloaders.ipynb #07a647a1
+from contextlib import contextmanager
+from copy import copy
+from functools import partial
 from itertools import islice
+from os import PathLike, fspath
+from pathlib import Path
 
 import numpy as np
 import torch
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.transforms import Category, CategoryMap, IntToFloatTensor, Normalize
-from fastai.torch_core import TensorCategory, TensorImageBW
+from fastai.torch_core import TensorCategory, TensorImage, TensorImageBW
 from fastai.vision.data import *  # `show_batch` for images
 from fastcore.basics import chunked, noop
 from fasttransform import Transform
+from PIL import Image
 
+from ..core.io import InputError, one_line
 from ..core.runtime import pick_device
+from ..data.arrays import grey_images
+from ..data.images import PREPROCESSORS, get_preprocessor, preprocess_all, read_bytes
 from ..data.imageset import ImageSet, image_stats
 
 # %% ../../nbs/30_training.dataloaders.ipynb #741ae28a
@@ -30,25 +39,58 @@ class TensorSet:
         targets: np.ndarray,  # int64 [N]
         vocab: list,  # class names
         split_idx: int,  # 0 for training, 1 for validation
+        preprocessing: str = 'auto',  # how pictures become such images, as for `make_dls`
     ):
-        self.x, self.y = _writable(images[:, None]), _writable(targets)
+        self.preprocessing = preprocessing
+        self._fill(images, targets)
         # a plain list would mean "one vocabulary per target" to `Interpretation`
         self.vocab = CategoryMap(list(vocab), sort=False)
-        self.split_idx, self.items = split_idx, range(len(targets))
+        self.split_idx = split_idx
+
+    def _fill(self, images, targets):
+        "Take images uint8 [N, H, W] and targets int64 [N], or None"
+        self.x = _writable(images[:, None])
+        self.y = None if targets is None else _writable(targets)
+        self.items = range(len(images))
 
     def __len__(self):
-        return len(self.y)
+        return len(self.x)
 
     def batch(self, idxs):
-        "Images uint8 [B, 1, H, W] and targets int64 [B]"
-        return TensorImageBW(self.x[idxs]), TensorCategory(self.y[idxs])
+        "Images uint8 [B, 1, H, W] and targets int64 [B], where there are any"
+        x = TensorImageBW(self.x[idxs])
+        return (x,) if self.y is None else (x, TensorCategory(self.y[idxs]))
 
     def __getitem__(self, i):
-        return TensorImageBW(self.x[i]), TensorCategory(self.y[i])
+        return self.batch(i)
 
     def decode(self, o, full=True):
         "The item with its class by name, as `show_batch` expects it"
         return (o[0], *(Category(str(self.vocab[int(y)])) for y in o[1:]))
+
+    def like(
+        self,
+        images: np.ndarray,  # uint8 [N, H, W]
+        targets: np.ndarray | None = None,  # int64 [N]
+    ) -> 'TensorSet':
+        "Other images of the same classes, to be measured on or classified"
+        other = copy(self)
+        other.split_idx = 1
+        other._fill(images, targets)
+        return other
+
+    def new_empty(self):
+        "The set without its images, which `Learner.export` keeps"
+        return self.like(self.x[:0, 0].numpy(), np.zeros(0, np.int64))
+
+    @contextmanager
+    def set_split_idx(self, i):
+        "Within it, the images are for training (0) or validation (1): `Learner.tta` asks for augmented ones"
+        before, self.split_idx = self.split_idx, i
+        try:
+            yield self
+        finally:
+            self.split_idx = before
 
 
 def _writable(a):
@@ -107,32 +149,93 @@ class AugmentBatch(Transform):
 
     def __init__(
         self,
-        f,  # from float [B, 1, H, W] in [0, 1] to the same
+        f,  # from float [B, C, H, W] in [0, 1] to the same
     ):
         super().__init__()
         self.f = f
 
-    def encodes(self, x: TensorImageBW):
-        return TensorImageBW(self.f(x.as_subclass(torch.Tensor)))
+    def encodes(self, x: TensorImage):
+        return self.f(x.as_subclass(torch.Tensor)).as_subclass(type(x))
 
 # %% ../../nbs/30_training.dataloaders.ipynb #4bc85366
+def _preprocessing_for(size):
+    "The first preprocessing, in the order of `PREPROCESSORS`, that gives images of that height and width"
+    probe = Image.fromarray(np.zeros((72, 96), np.uint8))
+    for name, preprocess in PREPROCESSORS.items():
+        if preprocess(probe).shape == tuple(size):
+            return name
+    raise InputError(
+        f'no preprocessing gives images of {size[0]}x{size[1]}; name it: make_dls(..., preprocessing=...), '
+        'or give an ImageSet of such images'
+    )
+
+
+def _picture(item):
+    "A picture in any form as a pair for `read_images`"
+    if isinstance(item, str | PathLike):
+        return fspath(item), partial(read_bytes, Path(item))
+    if isinstance(item, bytes | Image.Image):
+        return 'picture', partial(_same, item)
+    a = np.asarray(item.cpu() if isinstance(item, torch.Tensor) else item)
+    if a.dtype == np.uint8 and (a.ndim == 2 or a.ndim == 3 and a.shape[2] in (3, 4)):
+        return 'picture', partial(Image.fromarray, a)
+    return 'picture', partial(_from_array, a)
+
+
+def _same(x):
+    return x
+
+
+def _from_array(a):
+    "An array of other numbers or shapes as an image"
+    return Image.fromarray(grey_images(a[None], 'picture')[0])
+
+# %% ../../nbs/30_training.dataloaders.ipynb #27e94e16
+def _indices(items):
+    "Items that are whole numbers, as a list; None for anything else"
+    if isinstance(items, torch.Tensor | np.ndarray):
+        return items.tolist() if items.ndim == 1 else None
+    if isinstance(items, str | bytes | PathLike | Image.Image):
+        return None
+    items = list(items)
+    return items if all(isinstance(i, int | np.integer) for i in items) else None
+
+
 class TensorDataLoaders(DataLoaders):
-    "Training and validation loader, whose `test_dl` also takes an `ImageSet`"
+    "Training and validation loader, whose `test_dl` takes pictures in any form, as `Learner.predict` does"
 
     def test_dl(
         self,
-        test_items,  # an `ImageSet`, or indices of validation items, which `Interpretation` gives
-        with_labels=False,  # as fastai calls it; labels are always there
-        **kwargs,
-    ):
-        "A loader of other images, without shuffling and augmentation"
+        test_items,  # pictures (paths, bytes, Pillow images, arrays, tensors), an `ImageSet`, or indices of validation
+        # items, which `Interpretation` gives
+        rm_type_tfms=None,  # as fastai calls it; not used
+        with_labels=False,  # likewise: an `ImageSet` has labels, pictures have none
+        bs: int | None = None,  # images in a batch; default: as for validation
+        **kwargs,  # as fastai's `TfmdDL`
+    ) -> TensorDL:
+        "A loader of other images, neither shuffled nor augmented; raises `InputError` for what is no picture"
         v = self.valid.dataset
         if isinstance(test_items, ImageSet):
-            images, targets = test_items.images, test_items.targets
+            ds = v.like(test_items.images, test_items.targets)
+        elif (idxs := _indices(test_items)) is not None and (idxs or not len(v)):
+            ds = v.like(v.x[idxs, 0].numpy(), v.y[idxs].numpy())
         else:
-            idxs = list(test_items)
-            images, targets = v.x[idxs, 0].numpy(), v.y[idxs].numpy()
-        return self.valid.new(TensorSet(images, targets, v.vocab, 1), shuffle=False, drop_last=False)
+            ds = v.like(_pictures(test_items, v))
+        return self.valid.new(ds, **{'shuffle': False, 'drop_last': False, 'bs': bs or self.valid.bs, **kwargs})
+
+# %% ../../nbs/30_training.dataloaders.ipynb #aba077e8
+def _pictures(items, ds):
+    "Pictures, preprocessed for `ds`: uint8 [N, H, W]"
+    size = ds.x.shape[-2:]
+    name = _preprocessing_for(size) if ds.preprocessing == 'auto' else ds.preprocessing
+    items = [items] if isinstance(items, str | bytes | PathLike | Image.Image) else list(items)
+    if not items:
+        raise InputError('no pictures; give at least one')
+    images = preprocess_all([_picture(item) for item in items], get_preprocessor(name))
+    if images.shape[1:] != size:
+        found, wanted = ('x'.join(map(str, s)) for s in (images.shape[1:], size))
+        raise InputError(one_line(f'{name} gives images of {found}, and these have {wanted}; name their preprocessing'))
+    return images
 
 # %% ../../nbs/30_training.dataloaders.ipynb #4b42ea06
 def make_dls(
@@ -143,13 +246,15 @@ def make_dls(
     stats: tuple | None = None,  # mean and standard deviation to normalise with; default: of `train`
     device=None,  # default: CUDA where there is one
     late_batch_factor: int = 1,  # as for `TensorDL`; training only
+    preprocessing: str = 'auto',  # a name in `PREPROCESSORS`: what `test_dl` does with pictures; 'auto': by their size
 ) -> TensorDataLoaders:
     "fastai `DataLoaders` in memory: uint8 to float, augmentation, normalisation, per batch on the device"
     mean, std = stats or image_stats(train)
     tfms = [IntToFloatTensor(), Normalize.from_stats([mean], [std], cuda=False)]
     if augment:
         tfms.append(AugmentBatch(augment))
-    train_ds, valid_ds = (TensorSet(s.images, s.targets, train.vocab, i) for i, s in enumerate((train, valid)))
+    pairs = enumerate((train, valid))
+    train_ds, valid_ds = (TensorSet(s.images, s.targets, train.vocab, i, preprocessing) for i, s in pairs)
     training = dict(late_batch_factor=late_batch_factor, shuffle=True, drop_last=len(train) >= bs)
     train_dl = TensorDL(train_ds, bs=bs, **training, after_batch=tfms)
     valid_dl = TensorDL(valid_ds, bs=max(bs, 256), after_batch=tfms)

@@ -11,14 +11,17 @@ from pathlib import Path
 
 import torch
 from fastai.callback.mixup import CutMix, MixUp
-from fastai.callback.progress import ProgressCallback
+from fastai.callback.progress import *
 from fastai.callback.schedule import *
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
 from fastai.optimizer import OptimWrapper
+from fastai.torch_core import trainable_params
 from fastai.vision.learner import *
+from fastcore.foundation import L
+from fastprogress.fastprogress import IN_NOTEBOOK
 from torch import nn
 
 from ..augment import Augment
@@ -27,7 +30,7 @@ from ..core.runtime import seed_everything
 from ..data.imageset import ImageSet
 from ..models import create_model, load_body, splitter
 from .callbacks import EMA, Distill, History, Precision
-from .dataloaders import make_dls
+from .dataloaders import TensorDataLoaders, make_dls
 from .resume import Resume
 
 # %% ../../nbs/33_training.learner.ipynb #73a9722c
@@ -66,36 +69,51 @@ def optimizer(
 adamw = optimizer('adamw')
 
 # %% ../../nbs/33_training.learner.ipynb #f7d082ff
+def _input_shape(dls):
+    "Channels, height and width of the images that `dls` gives"
+    if isinstance(dls, TensorDataLoaders):  # a batch would draw random numbers
+        return dls.train.dataset.x.shape[1:]
+    x = dls.one_batch()[0]
+    if x.ndim != 4:
+        raise InputError(f'these DataLoaders give {list(x.shape)}, no batches of images [B, C, H, W]; give a network')
+    return x.shape[1:]
+
+
 def _model_for(dls, name, **kwargs):
-    "The network of that name for the classes and the image size of `dls`"
-    return create_model(name, len(dls.vocab), size=tuple(dls.train.dataset.x.shape[-2:]), **kwargs)
+    "The network of that name for the classes and the images of `dls`"
+    vocab = getattr(dls, 'vocab', None)
+    if vocab is None or not len(vocab):
+        raise InputError(f"these DataLoaders have no vocab, so that '{name}' has no classes; give a network")
+    c_in, *size = _input_shape(dls)
+    return create_model(name, len(vocab), **{'c_in': c_in, 'size': tuple(size), **kwargs})
 
 
 def make_learner(
-    dls: DataLoaders,  # from `make_dls`
+    dls: DataLoaders,  # from `make_dls`, or any of fastai's for images with classes
     model: nn.Module | str = 'compact',  # a network, or its name in the registry
     loss=None,  # default: cross entropy; anything that takes logits [N, C] and targets [N]
     precision: str = 'auto',  # 'bf16', 'fp32' or 'auto'
     metrics=accuracy,  # fastai metrics
-    cbs=None,  # more callbacks
+    cbs=None,  # more callbacks, or one
     opt_func=adamw,  # a fastai optimizer function
     wd: float = 0.05,  # weight decay, decoupled
     memory: torch.memory_format = torch.channels_last,  # of weights and batches
     **kwargs,  # for the model, when it is given by name
 ) -> Learner:
-    "A fastai `Learner` for in-memory images, with our precision and without a progress bar"
+    "A fastai `Learner` with our precision, and progress bars in notebooks; raises `InputError` for unfit data"
     model = _model_for(dls, model, **kwargs) if isinstance(model, str) else model
-    return Learner(
+    learn = Learner(
         dls,
         model.to(memory_format=memory),
         loss_func=loss or CrossEntropyLossFlat(),
         opt_func=opt_func,
-        splitter=splitter,
+        splitter=splitter if isinstance(model, nn.Sequential) else trainable_params,
         metrics=metrics,
         wd=wd,
-        cbs=[Precision(precision, memory), *(cbs or [])],
+        cbs=[Precision(precision, memory), *L(cbs)],
         model_dir=data_home() / 'data' / 'cache' / 'learner',
-    ).remove_cb(ProgressCallback)
+    )
+    return learn if IN_NOTEBOOK else learn.remove_cb(ProgressCallback)
 
 # %% ../../nbs/33_training.learner.ipynb #e944a9c3
 def fit(
