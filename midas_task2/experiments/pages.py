@@ -334,15 +334,8 @@ def pages(
         raise InputError(f'{name}: have other folds; take cross-validations of one kind')
     config = dict(provenance(records), pages=n, pages_of=list(folds))
     config |= dict(photographed=True) if photographed else {}
-    rec = Record(
-        'answers',
-        f'pages-{"photographed-" * photographed}{name}',
-        config,
-        first.data,
-        first.seed,
-        first.kind,
-        first.profile,
-    )
+    name = f'pages-photographed-{name}' if photographed else f'pages-{name}'
+    rec = Record('answers', name, config, first.data, first.seed, first.kind, first.profile)
     to = to or out
     return newest(cached_run(rec, to, partial(_fill_pages, records, source, out)), to)
 

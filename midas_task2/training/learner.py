@@ -102,18 +102,21 @@ def make_learner(
 ) -> Learner:
     "A fastai `Learner` with our precision, and progress bars in notebooks; raises `InputError` for unfit data"
     model = _model_for(dls, model, **kwargs) if isinstance(model, str) else model
+    how = dict(loss_func=loss or CrossEntropyLossFlat(), opt_func=opt_func, metrics=metrics, wd=wd)
     learn = Learner(
         dls,
         model.to(memory_format=memory),
-        loss_func=loss or CrossEntropyLossFlat(),
-        opt_func=opt_func,
-        splitter=splitter if isinstance(model, nn.Sequential) else trainable_params,
-        metrics=metrics,
-        wd=wd,
+        **how,
+        splitter=_splitter_of(model),
         cbs=[Precision(precision, memory), *L(cbs)],
         model_dir=data_home() / 'data' / 'cache' / 'learner',
     )
     return learn if IN_NOTEBOOK else learn.remove_cb(ProgressCallback)
+
+
+def _splitter_of(model):
+    "What parts a network's parameters into groups"
+    return splitter if isinstance(model, nn.Sequential) else trainable_params
 
 # %% ../../nbs/33_training.learner.ipynb #e944a9c3
 def fit(
