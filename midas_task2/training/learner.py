@@ -102,17 +102,11 @@ def make_learner(
 ) -> Learner:
     "A fastai `Learner` with our precision, and progress bars in notebooks; raises `InputError` for unfit data"
     model = _model_for(dls, model, **kwargs) if isinstance(model, str) else model
-    learn = Learner(
-        dls,
-        model.to(memory_format=memory),
-        loss_func=loss or CrossEntropyLossFlat(),
-        opt_func=opt_func,
-        splitter=splitter if isinstance(model, nn.Sequential) else trainable_params,
-        metrics=metrics,
-        wd=wd,
-        cbs=[Precision(precision, memory), *L(cbs)],
-        model_dir=data_home() / 'data' / 'cache' / 'learner',
-    )
+    parts = splitter if isinstance(model, nn.Sequential) else trainable_params
+    how = dict(opt_func=opt_func, splitter=parts, metrics=metrics, wd=wd, cbs=[Precision(precision, memory), *L(cbs)])
+    place = data_home() / 'data' / 'cache' / 'learner'
+    model = model.to(memory_format=memory)
+    learn = Learner(dls, model, loss_func=loss or CrossEntropyLossFlat(), model_dir=place, **how)
     return learn if IN_NOTEBOOK else learn.remove_cb(ProgressCallback)
 
 # %% ../../nbs/33_training.learner.ipynb #e944a9c3
