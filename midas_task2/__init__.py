@@ -12,8 +12,10 @@ if TYPE_CHECKING:  # for editors; in a process each is imported when it is used
     from .data.imageset import ImageSet
     from .evaluation.reader import create_model, evaluate, list_models, load, predict
     from .experiments.q1 import train
+    from .training.estimator import CharacterClassifier
 
 _HOMES = {
+    'CharacterClassifier': 'training.estimator',
     'ImageSet': 'data.imageset',
     'create_model': 'evaluation.reader',
     'diagnose': 'audit.audit',
