@@ -102,21 +102,12 @@ def make_learner(
 ) -> Learner:
     "A fastai `Learner` with our precision, and progress bars in notebooks; raises `InputError` for unfit data"
     model = _model_for(dls, model, **kwargs) if isinstance(model, str) else model
-    how = dict(loss_func=loss or CrossEntropyLossFlat(), opt_func=opt_func, metrics=metrics, wd=wd)
-    learn = Learner(
-        dls,
-        model.to(memory_format=memory),
-        **how,
-        splitter=_splitter_of(model),
-        cbs=[Precision(precision, memory), *L(cbs)],
-        model_dir=data_home() / 'data' / 'cache' / 'learner',
-    )
+    parts = splitter if isinstance(model, nn.Sequential) else trainable_params
+    how = dict(opt_func=opt_func, splitter=parts, metrics=metrics, wd=wd, cbs=[Precision(precision, memory), *L(cbs)])
+    place = data_home() / 'data' / 'cache' / 'learner'
+    model = model.to(memory_format=memory)
+    learn = Learner(dls, model, loss_func=loss or CrossEntropyLossFlat(), model_dir=place, **how)
     return learn if IN_NOTEBOOK else learn.remove_cb(ProgressCallback)
-
-
-def _splitter_of(model):
-    "What parts a network's parameters into groups"
-    return splitter if isinstance(model, nn.Sequential) else trainable_params
 
 # %% ../../nbs/33_training.learner.ipynb #e944a9c3
 def fit(
