@@ -134,7 +134,7 @@ PRESETS = dict(  # name -> arguments of `Augment`; the values enter the identity
     # any images with noisy labels: the networks of 45_audit.audit, and the student of 46_audit.self_training
     audit=dict(rotate=10, shear=0.1, scale=0.1, shift=0.07, stroke=0.2),
     student=dict(rotate=15, shear=0.2, scale=0.15, shift=0.1, elastic=0.02, stroke=0.4),
-    # test-time augmentation, about half of `drawings`: 42_evaluation.inference
+    # test-time augmentation, about half of `drawings`: 41_evaluation.inference
     test_time=dict(rotate=5, shear=0.1, scale=0.05, shift=0.03, elastic=0.008, stroke=0.3),
     # rotation alone: the second seed report's networks as their author trained them, 66_experiments.q1_study
     rotation=dict(rotate=10, shear=0, scale=0, shift=0, elastic=0, stroke=0),

@@ -292,7 +292,7 @@ PUBLISHED = {
 PUBLISHED |= dict.fromkeys(('ure', 'nn', 'exp', 'log', 'dm', 'op'), 'not looked up')
 _SAME_LOSSES = dict(
     log='scl_nl', forward='scl_nl'
-)  # with an even matrix, the same but for rounding (`07_labels.losses`)
+)  # with an even matrix, the same but for rounding (`06_labels.losses`)
 
 # %% ../../nbs/55_reporting.q3.ipynb #7949d345
 def _loss_groups(records, net):
