@@ -15,12 +15,8 @@ if TYPE_CHECKING:  # for editors; in a process each is imported when it is used
     from .training.estimator import CharacterClassifier
 
 _HOMES = {
-<<<<<<< HEAD
-    'ImageSet': 'data.forms',  # which adds `from_npz` and its like
-=======
     'CharacterClassifier': 'training.estimator',
-    'ImageSet': 'data.imageset',
->>>>>>> 052e407dba147cf4ab9c8289ef0d8b3ecf347a1e
+    'ImageSet': 'data.forms',  # which adds `from_npz` and its like
     'create_model': 'evaluation.reader',
     'diagnose': 'audit.audit',
     'evaluate': 'evaluation.reader',
