@@ -182,7 +182,8 @@ def checkpoint_folder(
     place = Path(name)
     if (place / 'records').is_dir() or record_names(place):
         return find_checkpoint(place, question='q1')
-    return place if place.exists() or not (found := pretrained_path(place.name)).is_dir() else found
+    ours = place.parent.name in ('', 'models') and pretrained_path(place.name)
+    return ours if ours and not place.exists() and ours.is_dir() else place
 
 
 def checkpoint_folders(
