@@ -526,6 +526,28 @@ def _stability(kind, arrays, draws, seed):
         same.append(classify_noise(*parts, LIMITS.z / 2**0.5).kind == kind)
     return float(np.mean(same))
 
+# %% ../../nbs/08_labels.diagnose.ipynb #8aceae61
+def _assumed(r):
+    "What the verdict takes for granted about the names of the classes"
+    if r.kind in ('random', 'structured'):
+        return ''
+    if r.complementary:
+        return 'the label that the images of a class are given least is the name of the class'
+    return 'the label that the images of a class are given most is the name of the class'
+
+
+def _determined(r, has_reference, knowable, n_classes):
+    "Which parts of a verdict the data determine, and under which assumption"
+    named = has_reference and r.kind not in ('random', 'structured')
+    # a hole of few classes may as well be class-dependent noise
+    ambiguous = r.kind == 'complementary' and n_classes < 5 and not named
+    return dict(
+        kind=r.kind != 'structured' and knowable and not ambiguous,
+        share_right=r.kind != 'structured' and knowable and not (ambiguous or r.groups or r.by_reference),
+        names=named,
+        assumes='' if named else _assumed(r),
+    )
+
 # %% ../../nbs/08_labels.diagnose.ipynb #83082b5e
 def _summary(r, confidence, shares):
     "The head of a diagnosis"
@@ -553,10 +575,10 @@ def diagnose_labels(
     best = best_complementary_fit(len(q), q.shape[1], reference is not None)
     unknowable = r.kind == 'random' and best < LIMITS.z  # agreeing halves would only mean that each is too small
     confidence = None if unknowable else _stability(r.kind, (q, given, reference, fold), draws, seed)
-    shares = r.shares(q, given, reference, fold)
-    names = [str(c) for c in (range(q.shape[1]) if vocab is None else vocab)]
+    names = list(map(str, range(q.shape[1]) if vocab is None else vocab))
     mixed = [np.array(names)[g].tolist() for g in r.groups]
-    return _summary(r, confidence, shares) | dict(
+    return _summary(r, confidence, r.shares(q, given, reference, fold)) | dict(
+        determined=_determined(r, reference is not None, not unknowable, q.shape[1]),
         mixed=mixed,
         classes=names,
         latent=list(range(q.shape[1])) if r.order is None else r.order.tolist(),
