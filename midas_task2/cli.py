@@ -766,11 +766,23 @@ def _audit(
     return dict(labels=options, reference=reference, preprocessing=preprocessing, steps=steps, seed=seed)
 
 # %% ../nbs/80_cli.ipynb #ab7bb1e8
+def _determined_line(d):
+    "Which parts of a diagnosis the data determine, for people"
+    words = dict(kind='kind', share_right='share right', names='names of the classes')
+    known = [word for key, word in words.items() if d['determined'][key]]
+    open_ = [word for key, word in words.items() if not d['determined'][key]]
+    line = f'determined: {", ".join(known) or "nothing"}' + (f'; not: {", ".join(open_)}' if open_ else '')
+    return line + (f' (assumed: {d["determined"]["assumes"]})' if d['determined']['assumes'] else '')
+
+
 def _diagnosis_text(d):
-    "A diagnosis for people: kind, share of right labels, what to do, the matrix"
+    "A diagnosis for people: kind, share of right labels, what is determined, what to do, the matrix"
     right, low, high = (100 * d[k] for k in ('share_right', 'share_right_low', 'share_right_high'))
-    sure = '' if d['confidence'] is None else f', in {d["confidence"]:.0%} of random halves'
-    lines = [f'{d["kind"]}{sure}: {d["means"]}', f'right: {right:.2f} % ({low:.2f} to {high:.2f})']
+    sure = '' if d['confidence'] is None else f', with a confidence of {d["confidence"]:.0%}'
+    share = f'right: {right:.2f} % ({low:.2f} to {high:.2f})'
+    if d['kind'] == 'structured':  # the likeliest label of each class may be wrong
+        share = f'right: untold, {low:.2f} to {high:.2f} %'
+    lines = [f'{d["kind"]}{sure}: {d["means"]}', share, _determined_line(d)]
     lines += [f'next: {d["advice"]}'] + ([d['note']] if d['note'] else [])
     return '\n'.join(lines + _matrix_lines(d))
 
@@ -780,10 +792,11 @@ def _matrix_lines(d):
     T, names = d['transition'], d['classes']
     if d['kind'] in ('clean', 'random'):
         return []
+    rows_are = 'classes without names' if d['kind'] == 'structured' else 'true'
     if len(names) <= 12:
         head = '      ' + ''.join(f'{n[:5]:>6}' for n in names)
         rows = [f'{n[:5]:6}' + ''.join(f'{100 * p:6.1f}' for p in row) for n, row in zip(names, T)]
-        return ['per cent; rows true, columns given', head, *rows]
+        return [f'per cent; rows {rows_are}, columns given', head, *rows]
     ways = [(p, names[i], names[j]) for i, row in enumerate(T) for j, p in enumerate(row) if i != j]
     return [f'{i} labelled {j}: {100 * p:.1f} %' for p, i, j in sorted(ways, reverse=True)[:10]]
 

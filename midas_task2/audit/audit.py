@@ -204,6 +204,9 @@ def calibrated_label_posterior(
     return label_posterior(sharp, given, fitted), how
 
 # %% ../../nbs/45_audit.audit.ipynb #78d3627d
+_UNCORRECTED = 'random', 'structured'  # kinds that do not say which name is right
+
+
 @dataclass
 class Audit:
     "The result of `audit_labels`"
@@ -214,8 +217,8 @@ class Audit:
 
     @property
     def corrected_labels(self) -> np.ndarray:  # int [N]
-        "The corrected labels; the given ones where these are random"
-        return self.given if self.diagnosis['kind'] == 'random' else self.pred_probs.argmax(1)
+        "The corrected labels; the given ones where nothing says which name is right"
+        return self.given if self.diagnosis['kind'] in _UNCORRECTED else self.pred_probs.argmax(1)
 
     @property
     def confidence(self) -> np.ndarray:  # float [N]
@@ -260,8 +263,8 @@ def reestimate(
     device=None,  # default: CUDA where there is one
     title: str = '',  # shown with each epoch; empty: silent
 ) -> Audit:
-    "Train with the matrix of a diagnosis and count it again; clean, permuted and random labels need no training"
-    if d['kind'] == 'random':
+    "Train with the matrix of a diagnosis and count it again; of some kinds the labels need no training"
+    if d['kind'] in _UNCORRECTED:
         uniform = np.full((len(s), len(s.vocab)), 1 / len(s.vocab), np.float32)
         return Audit(d, uniform, s.targets)
     T = training_transition(d)
@@ -406,5 +409,5 @@ def diagnose(
 ) -> dict:  # `kind`, `means`, `share_right` with its bounds, `advice`, `transition`, `recovered_transition`...
     "What is wrong with the labels of a data set: how many are right, where the others go, which loss to use"
     audit = audit_data(data, labels, **kwargs)[0]
-    counted = None if audit.diagnosis['kind'] == 'random' else audit.noise_matrix.round(5).tolist()
+    counted = None if audit.diagnosis['kind'] in _UNCORRECTED else audit.noise_matrix.round(5).tolist()
     return audit.diagnosis | dict(recovered_transition=counted)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'LIMITS', 'THRESHOLDS', 'DiagnosisThresholds', 'class_information', 'select_confident', 'smoothed',
-           'label_shares', 'find_overlapping_classes', 'merge_overlapping', 'latent_counts', 'NoiseHypothesis',
-           'classify_noise', 'best_complementary_fit', 'diagnose_labels']
+           'even_spread_test', 'label_shares', 'find_overlapping_classes', 'merge_overlapping', 'latent_counts',
+           'NoiseHypothesis', 'classify_noise', 'best_complementary_fit', 'diagnose_labels']
 
 # %% ../../nbs/07_labels.diagnose.ipynb #4d0524c8
 from dataclasses import dataclass, field, replace
@@ -28,6 +28,10 @@ KINDS = {  # kind -> what it means, what to do
         "use `get_loss('forward', T=...)` with the matrix estimated here; look at the classes that are swapped",
     ),
     'permuted': ('whole classes carry the name of another', 'rename the classes as the matrix says'),
+    'structured': (
+        'complementary or permuted class-dependent labels, names untold: each class carries particular other labels',
+        'give a reference classifier, or a few images with known labels; until then train with none of these labels',
+    ),
     'random': (
         'the network could learn nothing about the images from these labels',
         'do not train on them; collect labels',
@@ -53,7 +57,10 @@ class DiagnosisThresholds:
     majority: float = 0.5  # share of images with the likeliest label, from which it is right, whatever hole there is
     few_wrong: float = 0.03  # share of wrong (or of right) labels that the network's own errors explain
     concentration: float = 0.35  # from which wrong labels go to particular classes
-    p_even: float = 0.01  # how often an even spread may be as concentrated
+    p_even: float = 0.01  # how often an even spread may be as concentrated, or as uneven
+    by_errors: float = 0.1  # share of a class's wrong labels that the network's own errors may send to one class
+    dominant_z: float = 1.0  # standard errors above one half, from which the right labels are the majority
+    second_hole: float = 0.2  # of the even share, below which a second label counts as never given
     overlap: float = 0.05  # share of a class's labels that name another, from which two classes may overlap
     overlap_of_wrong: float = 0.2  # share of a class's wrong labels that this must be
     overlap_over_even: float = 3  # and how many times the share that evenly wrong labels give
@@ -137,26 +144,12 @@ def _row_intervals(counts):
         ends[i] = [share_interval(k, n[i]) for k in counts[i]]
     return ends
 
-# %% ../../nbs/07_labels.diagnose.ipynb #8f8b37ce
-def label_shares(
-    counts: np.ndarray,  # int [C, C], rows the predicted classes, columns the labels
-    stricter=(),  # counts of more confident images, which widen the interval of the share where they differ
-    order: np.ndarray | None = None,  # int [C], which row belongs to each class; None: its own
-) -> dict:  # JSON-ready: `share_right` and `transition` [C, C], each with `_low` and `_high`; `even` as in `smoothed`
-    "Share of right labels and transition matrix, with Wilson's intervals"
-    rows = slice(None) if order is None else order
-    T, even = smoothed(counts)
-    T, ends = T[rows], _row_intervals(counts[rows])
-    matrices = dict(
-        transition=T, transition_low=np.minimum(T, ends[..., 0]), transition_high=np.maximum(T, ends[..., 1])
-    )
-    return (
-        _share_right(counts[rows], [c[rows] for c in stricter])
-        | dict(even=even)
-        | {name: np.round(m, 5).tolist() for name, m in matrices.items()}
-    )
-
 # %% ../../nbs/07_labels.diagnose.ipynb #485f8f3d
+def _off_diagonal(counts):
+    "The wrong labels of each class, int [C, C-1]"
+    return counts[~np.eye(len(counts), dtype=bool)].reshape(len(counts), -1)
+
+
 def _concentration(
     counts: np.ndarray,  # int [C, C], rows the true classes, columns the labels
     draws: int = 200,  # of the even spread
@@ -164,7 +157,7 @@ def _concentration(
 ) -> dict:  # `concentration`: 0 even, 1 one wrong class for each; `p`: how often an even spread is as concentrated
     "How much wrong labels prefer one class"
     C = len(counts)
-    off = counts[~np.eye(C, dtype=bool)].reshape(C, C - 1)
+    off = _off_diagonal(counts)
     n, most = off.sum(1), off.max(1).sum()
     if not n.sum():
         return dict(concentration=0.0, p=1.0)
@@ -174,6 +167,59 @@ def _concentration(
     return dict(
         concentration=float((most - even.mean()) / span) if span > 0 else 0.0,
         p=float((1 + (even >= most).sum()) / (draws + 1)),
+    )
+
+# %% ../../nbs/07_labels.diagnose.ipynb #0667eb98
+def _upper_tail(statistic, n, k):
+    "P(a larger chi-square) for evenly spread labels, `n` in each row, over `k` classes; by a gamma of equal moments"
+    from scipy import stats
+
+    mean, var = len(n) * (k - 1), (2 * (k - 1) * (n - 1) / n).sum()
+    if var <= 0:
+        return 1.0  # a single label in each row is neither even nor uneven
+    return float(stats.gamma.sf(statistic, mean**2 / var, scale=var / mean))
+
+
+def even_spread_test(
+    counts: np.ndarray,  # int [C, C], rows the latent classes, columns the given labels
+) -> dict:  # `p`, corrected over rows; `excess`: 0 even, up to C-2 for one wrong class each
+    "Are the wrong labels of each class spread evenly over the other classes?"
+    off = _off_diagonal(counts)
+    off = off[off.sum(1) > 0]
+    n, k = off.sum(1), off.shape[1]
+    if k < 2 or not len(off):
+        return dict(p=1.0, excess=0.0)
+    expected = n[:, None] / k
+    statistic = ((off - expected) ** 2 / expected).sum(1)
+    p_sum = _upper_tail(statistic.sum(), n, k)
+    p_rows = [_upper_tail(s, n[[i]], k) for i, s in enumerate(statistic) if n[i] >= 5 * k]
+    p_most = min(p_rows, default=1.0) * len(p_rows) if p_rows else 1.0
+    excess = (statistic.sum() - len(off) * (k - 1)) / n.sum()
+    return dict(p=float(min(1.0, 2 * min(p_sum, p_most))), excess=float(excess))
+
+
+def _is_uneven(counts):
+    "Whether wrong labels are surely uneven, and more than the network's own errors explain"
+    test = even_spread_test(counts)
+    return test['p'] < LIMITS.p_even and test['excess'] > (len(counts) - 1) * LIMITS.by_errors**2
+
+# %% ../../nbs/07_labels.diagnose.ipynb #8f8b37ce
+def label_shares(
+    counts: np.ndarray,  # int [C, C], rows the predicted classes, columns the labels
+    stricter=(),  # counts of more confident images, which widen the interval of the share where they differ
+    order: np.ndarray | None = None,  # int [C], which row belongs to each class; None: its own
+) -> dict:  # JSON-ready: `share_right`, `transition` [C, C], each with `_low`, `_high`; `even` of `smoothed`; `p_even`
+    "Share of right labels and transition matrix, with Wilson's intervals"
+    rows = slice(None) if order is None else order
+    T, even = smoothed(counts)
+    T, ends = T[rows], _row_intervals(counts[rows])
+    matrices = dict(
+        transition=T, transition_low=np.minimum(T, ends[..., 0]), transition_high=np.maximum(T, ends[..., 1])
+    )
+    return (
+        _share_right(counts[rows], [c[rows] for c in stricter])
+        | dict(even=even, p_even=even_spread_test(counts[rows])['p'])
+        | {name: np.round(m, 5).tolist() for name, m in matrices.items()}
     )
 
 # %% ../../nbs/07_labels.diagnose.ipynb #e53f2efe
@@ -253,7 +299,7 @@ def _mostly_right(counts):
         return 'clean'
     c = _concentration(counts)
     concentrated = c['concentration'] > LIMITS.concentration and c['p'] < LIMITS.p_even
-    return 'class_dependent' if concentrated else 'symmetric'
+    return 'class_dependent' if concentrated or _is_uneven(counts) else 'symmetric'
 
 # %% ../../nbs/07_labels.diagnose.ipynb #8f70fca2
 def _above(share, level, n, z):
@@ -262,12 +308,23 @@ def _above(share, level, n, z):
 
 
 def _by_peak(q, given, fold):
-    "The kind of labels that are mostly right"
+    "The kind of labels by the most likely class of each image"
     counts = latent_counts(q, given, fold=fold)
     groups = find_overlapping_classes(counts)
-    kind = _mostly_right(merge_overlapping(counts, groups))
+    merged = merge_overlapping(counts, groups)
+    kind, n = _mostly_right(merged), merged.sum()
+    if kind == 'class_dependent' and not _above(np.trace(merged) / n, 0.5, n, LIMITS.dominant_z):
+        kind = 'structured'
     # where wrong labels go to particular classes elsewhere, they may do so within a group too
-    return NoiseHypothesis(kind, groups=[] if kind == 'class_dependent' else groups)
+    return NoiseHypothesis(kind, groups=groups if kind in ('clean', 'symmetric') else [])
+
+
+def _by_hole(q, given, fold):
+    "The kind of labels by the least likely class of each image"
+    counts = latent_counts(q, given, complementary=True, fold=fold)
+    second = np.sort(_off_diagonal(counts), axis=1)[:, 0].sum() / counts.sum()
+    several = second * (len(counts) - 1) < LIMITS.second_hole and _is_uneven(counts)
+    return NoiseHypothesis('structured' if several else 'complementary', complementary=True)
 
 # %% ../../nbs/07_labels.diagnose.ipynb #b35a6b57
 def _classify_alone(q, given, fold, z):
@@ -281,7 +338,7 @@ def _classify_alone(q, given, fold, z):
     complementary = low['agreement'] < low['chance'] and more_informative and not majority
     if max(top['z'], -low['z']) < z:
         return NoiseHypothesis('random', complementary)
-    return NoiseHypothesis('complementary', complementary) if complementary else _by_peak(q, given, fold)
+    return (_by_hole if complementary else _by_peak)(q, given, fold)
 
 # %% ../../nbs/07_labels.diagnose.ipynb #483a9f20
 def classify_noise(
@@ -337,7 +394,7 @@ def _swapped(latent, given, reference, named, group, z):
 
 # %% ../../nbs/07_labels.diagnose.ipynb #60f69d2a
 def _by_reference(r, given, reference, C, z):
-    "The kind by the reference's predictions, where there were too few labels for the network to learn from"
+    "The kind by the reference's predictions, where the labels alone do not say which class is which"
     agree = agreement_z(reference, given, C)['z']
     if abs(agree) <= z:
         return r
@@ -361,7 +418,7 @@ def _named_kind(r, q, given, fold, order, z):
 def _classify_with_reference(q, given, reference, fold, z):
     "The kind of labels when a reference classifier gives the right names"
     C, r = q.shape[1], _classify_alone(q, given, fold, z)
-    if r.kind == 'random':
+    if r.kind in ('random', 'structured'):
         return _by_reference(r, given, reference, C, z)
     # More labels are right than if complementary labels had their names permuted; that is rare, so `z / 2` will do.
     if r.complementary and _above(agreement_z(reference, given, C)['agreement'], 1 / (C - 1), len(given), z / 2):
@@ -431,8 +488,14 @@ def _note_mixed(mixed):
 
 # %% ../../nbs/07_labels.diagnose.ipynb #81404baf
 _NOTE_BY_REFERENCE = (
-    'the network learned nothing from these labels, so the matrix is counted over the predictions of the reference, '
+    'the labels do not name the classes, so the matrix is counted over the predictions of the reference, '
     'and includes its errors'
+)
+
+
+_NOTE_STRUCTURED = (
+    'each class carries particular labels, and which of them is right, if any, cannot be known from this data alone; '
+    'a reference classifier, or a few images of each class with known labels, would settle it'
 )
 
 
@@ -443,6 +506,8 @@ def _note(r, has_reference, mixed, best, n_classes):
         notes.append(_note_small(best, has_reference))
     if not has_reference and r.kind in (*_PEAK_KINDS, 'complementary'):
         notes.append(_note_alone(r.kind, n_classes))
+    if r.kind == 'structured':
+        notes.append(_NOTE_STRUCTURED)
     if r.by_reference:
         notes.append(_NOTE_BY_REFERENCE)
     if mixed:
@@ -461,10 +526,35 @@ def _stability(kind, arrays, draws, seed):
         same.append(classify_noise(*parts, LIMITS.z / 2**0.5).kind == kind)
     return float(np.mean(same))
 
+# %% ../../nbs/07_labels.diagnose.ipynb #8aceae61
+def _assumed(r):
+    "What the verdict takes for granted about the names of the classes"
+    if r.kind in ('random', 'structured'):
+        return ''
+    if r.complementary:
+        return 'the label that the images of a class are given least is the name of the class'
+    return 'the label that the images of a class are given most is the name of the class'
+
+
+def _determined(r, has_reference, knowable, n_classes):
+    "Which parts of a verdict the data determine, and under which assumption"
+    named = has_reference and r.kind not in ('random', 'structured')
+    # a hole of few classes may as well be class-dependent noise
+    ambiguous = r.kind == 'complementary' and n_classes < 5 and not named
+    return dict(
+        kind=r.kind != 'structured' and knowable and not ambiguous,
+        share_right=r.kind != 'structured' and knowable and not (ambiguous or r.groups or r.by_reference),
+        names=named,
+        assumes='' if named else _assumed(r),
+    )
+
 # %% ../../nbs/07_labels.diagnose.ipynb #83082b5e
 def _summary(r, confidence, shares):
     "The head of a diagnosis"
     means, advice = KINDS[r.kind]
+    if r.kind == 'structured':  # two explanations that nothing tells apart; and the right label may be any, or none
+        confidence = None if confidence is None else confidence / 2
+        shares = shares | dict(share_right_low=0.0)
     if r.kind == 'complementary' and shares['even'] < LIMITS.evenness:
         advice = _UNEVEN_ADVICE
     return dict(kind=r.kind, means=means, advice=advice, confidence=confidence, **shares)
@@ -485,10 +575,10 @@ def diagnose_labels(
     best = best_complementary_fit(len(q), q.shape[1], reference is not None)
     unknowable = r.kind == 'random' and best < LIMITS.z  # agreeing halves would only mean that each is too small
     confidence = None if unknowable else _stability(r.kind, (q, given, reference, fold), draws, seed)
-    shares = r.shares(q, given, reference, fold)
-    names = [str(c) for c in (range(q.shape[1]) if vocab is None else vocab)]
+    names = list(map(str, range(q.shape[1]) if vocab is None else vocab))
     mixed = [np.array(names)[g].tolist() for g in r.groups]
-    return _summary(r, confidence, shares) | dict(
+    return _summary(r, confidence, r.shares(q, given, reference, fold)) | dict(
+        determined=_determined(r, reference is not None, not unknowable, q.shape[1]),
         mixed=mixed,
         classes=names,
         latent=list(range(q.shape[1])) if r.order is None else r.order.tolist(),
