@@ -155,10 +155,15 @@ def is_clean(
     grey: np.ndarray,  # uint8 [H, W]
 ) -> bool:
     "Whether the page holds ink and paper only, as the training pages do, or is too small to tell"
+    return _clean_or_bare(grey)[0]
+
+
+def _clean_or_bare(grey):
+    "Whether a page is clean, and the bare ink of one that is not too small to tell; None where there is more than ink"
     if max(grey.shape) < _CLEAN.smallest:
-        return True
-    ink = _bare_ink(grey)
-    return ink is not None and _usual_ink(ink)
+        return True, None
+    bare = _bare_ink(grey)
+    return bare is not None and _usual_ink(bare), bare
 
 
 def _usual_ink(ink):
@@ -285,14 +290,18 @@ def _view_map(view, part):
     return np.array([[across, 0, columns.start + across / 2 - 0.5], [0, down, rows.start + down / 2 - 0.5]])
 
 
+def _square(move):
+    "A map as float [3, 3]"
+    return move if len(move) == 3 else np.vstack([move, [0, 0, 1]])
+
+
 def in_picture(
     image: np.ndarray,  # uint8 or float32 [h, w], in a view
     move: np.ndarray,  # float [2, 3] from `find_ink`, or [3, 3]
     size: tuple,  # height, width of the result
 ) -> np.ndarray:  # [H, W]
     "An image in a view, moved to where it is in the picture"
-    whole = move if len(move) == 3 else np.vstack([move, [0, 0, 1]])
-    return cv2.warpPerspective(image, whole, size[::-1], flags=cv2.INTER_LINEAR)
+    return cv2.warpPerspective(image, _square(move), size[::-1], flags=cv2.INTER_LINEAR)
 
 
 def _view_of_bare(ink):
@@ -365,6 +374,11 @@ def _new_pen(pen, share):
     return pen
 
 
+def _depth_of_line(mask, width):
+    "How deep pixels lie in a line of a width along the middle of the ink, float32 [H, W]; from 1 on they are covered"
+    return (width + 1) / 2 - cv2.distanceTransform(1 - middle_lines(mask), cv2.DIST_L2, 5)
+
+
 def usual_pen(
     prob: np.ndarray,  # float32 [H, W], probability of ink; nothing but the character
     share: float | None = None,  # longer side of the ink over the page's width, where the page is known
@@ -377,8 +391,7 @@ def usual_pen(
     if new == pen:
         return np.rint(np.clip(prob * 2 - 0.5, 0, 1) * 255).astype(np.uint8)
     if new > pen:
-        lines = 1 - middle_lines(mask)
-        depth = (new * _SCALE + 1) / 2 - cv2.distanceTransform(lines, cv2.DIST_L2, 5)
+        depth = _depth_of_line(mask, new * _SCALE)
     else:
         depth = cv2.distanceTransform(mask, cv2.DIST_L2, 5) - (pen - new) / 2 * _SCALE
     drawn = (np.clip(depth, 0, 1) * 255).astype(np.float32)
@@ -545,8 +558,8 @@ def read_document(
 ) -> Document:
     "Find the ink of a picture and draw it as the networks are used to"
     rgb, grey = _rgb_and_grey(picture)
-    bare = None if max(grey.shape) < _CLEAN.smallest else _bare_ink(grey)
-    if max(grey.shape) < _CLEAN.smallest or bare is not None and _usual_ink(bare):
+    clean, bare = _clean_or_bare(grey)
+    if clean:
         return Document(_as_ink(grey), True, boxes=_clean_boxes(grey), size=grey.shape)
     rgb = rgb if bare is not None else _at_most(rgb, _WORK)
     small = _at_most(rgb, _WHOLE)
@@ -589,11 +602,6 @@ def _on_sheet(rgb, corners, network):
         return None
     shift = np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
     return prob, np.linalg.inv(flat) @ shift @ _square(move)
-
-
-def _square(move):
-    "A map as float [3, 3]"
-    return move if len(move) == 3 else np.vstack([move, [0, 0, 1]])
 
 
 def _framed(place, size):
@@ -652,7 +660,7 @@ def _moved(box, move):
 # %% ../../nbs/09_data.document.ipynb #36b9b90a
 def _clean_boxes(grey):
     "Boxes of groups of ink on a clean page, found on a small copy"
-    ink = 255 - grey if np.median(grey) >= 128 else grey
+    ink = _as_ink(grey)
     scale = max(1, max(ink.shape) // 200)
     found = _groups(ink[::scale, ::scale].astype(np.float32) / max(float(ink.max()), 64))[1]
     return [tuple(scale * v for v in box) for _, box, _ in found]
@@ -687,5 +695,4 @@ def _usual_pens(ink):
     height = np.median(heights[len(heights) // 3 :])  # dots and specks left out
     if pen_width(mask) >= _LINE[0] * height:
         return ink
-    away = cv2.distanceTransform(1 - middle_lines(mask), cv2.DIST_L2, 5)
-    return np.rint(np.clip((_LINE[1] * height + 1) / 2 - away, 0, 1) * 255).astype(np.uint8)
+    return np.rint(np.clip(_depth_of_line(mask, _LINE[1] * height), 0, 1) * 255).astype(np.uint8)
